@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Counters and events. Counters are the truth: an entry that cannot be created
+ * is counted under the all-zero key instead. Events may be lost; losses are counted.
+ */
+#ifndef WEFT_EVENTS_BPF_H
+#define WEFT_EVENTS_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "weft_abi.h"
+#include "maps.bpf.h"
+
+static __always_inline void stat_add(enum weft_stat stat)
+{
+	__u32 index = stat;
+	__u64 *value = bpf_map_lookup_elem(&weft_stat, &index);
+
+	if (value)
+		(*value)++;
+}
+
+/* The edge's counters on this CPU, created at need; NULL only if even the overflow entry is missing. */
+static __always_inline struct weft_edge *edge_get(const struct weft_edge_key *key)
+{
+	static const struct weft_edge zero;
+	struct weft_edge_key overflow = {};
+	struct weft_edge *edge;
+
+	edge = bpf_map_lookup_elem(&weft_edge, key);
+	if (edge)
+		return edge;
+	bpf_map_update_elem(&weft_edge, key, &zero, BPF_NOEXIST);
+	edge = bpf_map_lookup_elem(&weft_edge, key);
+	if (edge)
+		return edge;
+	stat_add(WEFT_STAT_EDGE_OVERFLOW);
+	return bpf_map_lookup_elem(&weft_edge, &overflow);
+}
+
+static __always_inline void verdict_count(const struct weft_verdict_key *key)
+{
+	static const struct weft_verdict zero;
+	struct weft_verdict_key overflow = {};
+	struct weft_verdict *verdict;
+
+	verdict = bpf_map_lookup_elem(&weft_verdict, key);
+	if (!verdict) {
+		bpf_map_update_elem(&weft_verdict, key, &zero, BPF_NOEXIST);
+		verdict = bpf_map_lookup_elem(&weft_verdict, key);
+	}
+	if (!verdict) {
+		stat_add(WEFT_STAT_VERDICT_OVERFLOW);
+		verdict = bpf_map_lookup_elem(&weft_verdict, &overflow);
+	}
+	if (verdict)
+		verdict->count++;
+}
+
+/* Takes a complete record; copies it into the ring buffer or counts the loss. */
+static __always_inline void event_emit(struct weft_event *event)
+{
+	event->time_ns = bpf_ktime_get_ns();
+	if (bpf_ringbuf_output(&weft_events, event, sizeof(*event), 0))
+		stat_add(WEFT_STAT_EVENTS_LOST);
+}
+
+/* Counts a verdict; denials (real and would-be) are also told as an event. */
+static __always_inline void verdict_report(struct weft_event *event)
+{
+	struct weft_verdict_key key = {
+		.src_workload = event->src_workload,
+		.dst_workload = event->dst_workload,
+		.reason = event->reason,
+		.proto = event->proto,
+		.hook = event->hook,
+		.action = event->action,
+	};
+
+	verdict_count(&key);
+	if (event->action != WEFT_VERDICT_ALLOW) {
+		event->type = WEFT_EVENT_VERDICT;
+		event_emit(event);
+	}
+}
+
+#endif /* WEFT_EVENTS_BPF_H */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy compiler: objects -> desired map entries. Pure: same input, same
+ * output, no clock, no files, no kernel. SEMANTICS of every rule: the SMI
+ * specification v0.6.0 and ARCHITECTURE.md "What SMI means here".
+ */
+#ifndef WEFT_POLICY_COMPILE_H
+#define WEFT_POLICY_COMPILE_H
+
+#include "policy/desired.h"
+#include "policy/finding.h"
+#include "policy/names.h"
+#include "policy/store.h"
+
+/* What the compiler must know besides the objects. */
+struct node_facts {
+	const char *node;			/* this node's name */
+	const char *trust_domain;		/* of SPIFFE identities: "cluster.local" */
+	const struct weft_addr *host_addresses;	/* of this node's interfaces, besides its Node object */
+	size_t host_address_count;
+};
+
+/*
+ * Compiles everything. `names` gives and keeps numbers. Replaces the content of
+ * `desired` and appends to `findings`. Cannot fail: whatever is wrong with an
+ * object is a finding and grants nothing.
+ *
+ * Identities are (namespace, ServiceAccount, class). The class is "" unless an
+ * IdentityBinding's podLabelSelector that a TrafficTarget uses, or a destination
+ * port given by container-port name, tells pods of one ServiceAccount apart; then it
+ * is a text of what they match, so that two pods share an identity only when
+ * no rule can tell them apart.
+ */
+void compile_policy(const struct store *store, const struct node_facts *facts, struct names *names,
+		    struct desired *desired, struct findings *findings);
+
+#endif /* WEFT_POLICY_COMPILE_H */

@@ -186,7 +186,6 @@ restore_policy() {
 
 # Not at the next boot either. An nginx that was here before is its owner's business.
 disable_nginx() {
-	"${sudo[@]}" deb-systemd-helper disable nginx.service >>"$log" 2>&1 || true
 	"${sudo[@]}" update-rc.d nginx disable >>"$log" 2>&1 || true
 }
 

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Programs and links of one node: load, pin, adopt, attach, upgrade, detach.
+ *
+ * Layout below the pin root (on a bpffs):
+ *	<root>/weft_*			maps
+ *	<root>/programs/<program>	programs
+ *	<root>/links/cg_<program>	links of cgroup programs
+ *	<root>/links/tc_<ifindex>_to_pod, tc_<ifindex>_from_pod
+ *					TC links (tcx; below Linux 6.6 clsact filters, which
+ *					have no pin: their place is kept by an empty map-less
+ *					record, see loader/tc.c)
+ */
+#ifndef WEFT_LOADER_LOADER_H
+#define WEFT_LOADER_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "loader/maps.h"
+
+enum { LOADER_ERROR_LEN = 512 };
+
+struct loader_options {
+	const char *root;		/* pin root, e.g. /sys/fs/bpf/weft; its parent is on a bpffs */
+	const char *cgroup;		/* cgroup2 directory that holds the node's pods */
+	const char *node;		/* node name, for weft_config */
+	const char *listen;		/* the agent's HTTP address, for weft_config */
+	uint32_t max_entries[MAP_ID_COUNT];	/* 0 = default of bpf/maps.bpf.h */
+};
+
+struct loader;
+
+/*
+ * Becomes the agent of this root: locks it (flock on the directory: -EBUSY when another agent
+ * lives), checks for bpffs (-EINVAL) and privileges (-EPERM), adopts pinned maps whose ABI version
+ * and sizes fit or creates them, loads the programs, pins everything, and attaches the
+ * cgroup programs - over pinned links by bpf_link_update, so that nothing is ever unattended.
+ * Maps of another ABI version: -EPROTO. On failure nothing that enforced before is undone, and
+ * `error` says what failed and the remedy, in one line.
+ */
+int loader_open(const struct loader_options *options, struct loader **loader,
+		char error[LOADER_ERROR_LEN]);
+
+/* Closes descriptors and the lock. Everything pinned stays in force. NULL is fine. */
+void loader_close(struct loader *loader);
+
+struct maps *loader_maps(struct loader *loader);
+
+/*
+ * Attaches both TC programs to an interface of this network namespace, or updates what is
+ * pinned for that ifindex to the loaded programs. Idempotent; replaces links whose device is gone.
+ * -ENODEV when the interface does not exist.
+ */
+int loader_attach_interface(struct loader *loader, uint32_t ifindex, char error[LOADER_ERROR_LEN]);
+/* Detaches and unpins; 0 also when nothing was attached. */
+int loader_detach_interface(struct loader *loader, uint32_t ifindex);
+
+/* One attached (or should-be-attached) program, for status, verify and detach. */
+struct loader_link {
+	char name[64];			/* pin's name, "cg_weft_connect4" */
+	char hook[32];			/* "cgroup connect4", "tc egress (to pod)" */
+	char target[256];		/* cgroup path or interface name (ifindex) */
+	char program[16];		/* program that is attached, "" when none */
+	uint32_t ifindex;		/* TC only */
+	uint32_t link_id, program_id;
+	uint8_t tag[8], expected_tag[8]; /* of the attached program and of the pinned program */
+	bool alive;			/* attached to a living target */
+	bool current;			/* it is the pinned program of that hook */
+};
+
+/* Walks the pinned links of a root (no lock needed). -ENOENT when the root has none. */
+int loader_each_link(const char *root, int (*callback)(const struct loader_link *link, void *context),
+		     void *context);
+
+struct loader_program {
+	char name[16];
+	char type[32];
+	uint32_t id;
+	uint8_t tag[8];
+	uint64_t loaded_at;		/* Unix seconds */
+	uint32_t instructions;		/* translated size in bytes / 8 */
+	uint32_t verified_instructions;
+	uint64_t run_count, run_time_ns;	/* 0 unless kernel.bpf_stats_enabled */
+};
+int loader_each_program(const char *root,
+			int (*callback)(const struct loader_program *program, void *context),
+			void *context);
+
+/*
+ * Removes everything below the root from the node: links (detached), programs, maps, directories.
+ * Refuses with -EBUSY while an agent holds the lock. Reports each removed thing ("link", "cg_...").
+ */
+int loader_detach_all(const char *root,
+		      void (*report)(const char *what, const char *name, void *context),
+		      void *context, char error[LOADER_ERROR_LEN]);
+
+#endif /* WEFT_LOADER_LOADER_H */

@@ -35,6 +35,10 @@ die() {
 	exit 1
 }
 
+counted() {
+	if [ "$1" = 1 ]; then echo "1 package"; else echo "$1 packages"; fi
+}
+
 purpose() {
 	case $1 in
 	build) echo "compile weftd, weft and the BPF programs" ;;
@@ -139,7 +143,7 @@ become_root() {
 		fi
 	fi
 	{
-		echo "setup: ${#missing[@]} packages are missing, and installing them takes root. Run:"
+		echo "setup: missing $(counted ${#missing[@]}); installing takes root. Run:"
 		echo "  apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
 	} >&2
 	exit 1
@@ -222,13 +226,17 @@ end_progress() {
 }
 
 run_apt() {
-	local what=$1 rc=0
+	local what=$1 rc=0 shield=()
 	shift
 
-	show_progress "$what" 9<&- &
+	# Ctrl-C may stop a download, but never dpkg halfway through a package: its own session
+	# does not see the key, and this script ends when the packages are whole
+	[ "$what" != "installing" ] || shield=(setsid --wait)
+
+	show_progress "$what $(counted ${#missing[@]})" 9<&- &
 	progress_pid=$!
 	echo "\$ apt-get $*" >>"$log"
-	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q -y \
+	"${sudo[@]}" "${shield[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q -y \
 		-o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=1 \
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1 </dev/null || rc=$?
 	end_progress
@@ -248,16 +256,16 @@ fail_install() {
 }
 
 install_missing() {
-	local updated=yes had_nginx=
+	local updated=yes had_nginx='' install=(install --no-install-recommends "${missing[@]}")
 
 	dpkg-query -W -f '${db:Status-Status}' nginx 2>/dev/null | grep -q '^installed' &&
 		had_nginx=yes
 	deny_nginx_start
 
 	# one broken foreign source must not stop the installation of Debian's packages
-	run_apt "reading package lists" -o APT::Update::Error-Mode=any update || updated=
-	if ! run_apt "installing ${#missing[@]} packages" install --no-install-recommends \
-		"${missing[@]}"; then
+	run_apt "looking up" -o APT::Update::Error-Mode=any update || updated=
+	if ! run_apt "fetching" "${install[@]}" --download-only ||
+		! run_apt "installing" "${install[@]}"; then
 		find_missing
 		if [ -z "$updated" ]; then
 			fail_install "Debian's archive could not be read: is this machine offline?"
@@ -297,7 +305,7 @@ if [ ${#missing[@]} -eq 0 ]; then
 	exit 0
 fi
 if [ $mode = check ]; then
-	say "${#missing[@]} packages are missing: ${missing[*]}"
+	say "missing $(counted ${#missing[@]}): ${missing[*]}"
 	exit 1
 fi
 
@@ -311,4 +319,4 @@ install_missing
 find_missing
 [ ${#missing[@]} -eq 0 ] ||
 	fail_install "apt-get succeeded, but some packages are still not installed"
-say "installed $count packages in $SECONDS s"
+say "installed $(counted $count) in $SECONDS s"

@@ -319,4 +319,4 @@ install_missing
 find_missing
 [ ${#missing[@]} -eq 0 ] ||
 	fail_install "apt-get succeeded, but some packages are still not installed"
-say "installed $(counted $count) in $SECONDS s"
+say "installed $(counted "$count") in $SECONDS s"

@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # Tracked files that match one of the git pathspecs; in a release archive, which has no .git, all
 # files outside build/. Generated and foreign text is left out.
 lint_files() {
-	if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+	if [ -e .git ] && git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
 		git ls-files -- "$@"
 	else
 		lint_find "$@"
@@ -24,7 +24,7 @@ lint_find() {
 	local pattern expression=()
 
 	for pattern in "$@"; do
-		expression+=(-o -path "./$pattern" -o -path "*/$pattern")
+		expression+=(-o -path "./$pattern")
 	done
 	find . -path ./build -prune -o -type f \( "${expression[@]:1}" \) -print |
 		sed 's|^\./||' | sort -u

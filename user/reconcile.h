@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes the maps equal to what the compiler wants, by differences: names, policy
+ * entries, destinations, addresses, interfaces, tables, services - referents before referrers,
+ * deletions in reverse order after them.
+ */
+#ifndef WEFT_USER_RECONCILE_H
+#define WEFT_USER_RECONCILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "loader/maps.h"
+#include "policy/desired.h"
+#include "policy/names.h"
+
+struct reconcile;
+
+/* A local pod with its place in this node: what weft_iface and weft_netns need. */
+struct reconcile_place {
+	uint32_t ifindex;		/* 0 = unknown */
+	uint64_t netns_cookie;		/* 0 = unknown */
+	struct weft_local local;
+};
+
+struct reconcile_result {
+	unsigned int written, deleted;	/* map operations */
+	bool policy_changed;		/* some destination's rules, or who an address is, changed: sweep */
+	uint64_t duration_us;
+	char error[256];		/* "" or what failed: "weft_policy is full (262144 entries) ..." */
+};
+
+/*
+ * Reads what the maps hold now (an earlier agent's work) as the applied state, seeds `names`
+ * from weft_name.
+ */
+int reconcile_new(const struct maps *maps, struct names *names, struct reconcile **reconcile);
+void reconcile_free(struct reconcile *reconcile);
+
+/*
+ * Applies. `remove_stale`: entries that are not wanted are removed (only after the first full
+ * sync). On -errno what could be applied safely is; each destination and each service port is wholly old or
+ * wholly new; calling again with the same input resumes.
+ */
+int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
+		    const struct reconcile_place *places, size_t place_count, bool remove_stale,
+		    struct reconcile_result *result);
+
+#endif /* WEFT_USER_RECONCILE_H */

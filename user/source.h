@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where objects come from. A source parses objects and hands them to its sink; it
+ * never sees maps. The same interface serves a manifest folder and the API server.
+ */
+#ifndef WEFT_USER_SOURCE_H
+#define WEFT_USER_SOURCE_H
+
+#include <stdbool.h>
+#include "policy/store.h"
+
+struct uv_loop_s;
+struct json_object;
+
+struct source_sink {
+	void (*put)(void *context, struct object *object);	/* takes ownership */
+	void (*remove)(void *context, enum object_kind kind, const char *key);
+	/* A batch is complete: the store is consistent, compile now. `synced` once everything was seen. */
+	void (*commit)(void *context, bool synced);
+	void *context;
+};
+
+struct source;
+
+struct source_ops {
+	/* Starts delivering; the first commit may come before it returns. */
+	int (*start)(struct source *source);
+	/* The source's own part of /v1/status ("source": {...}); `applied` = state of the last
+	 * commit that is in the maps. New reference. */
+	struct json_object *(*status)(const struct source *source);
+	/* What was committed last is in the maps now. */
+	void (*applied)(struct source *source);
+	/* Findings about files and objects that are not in the store (duplicates, unparsable, field errors). */
+	const struct findings *(*findings)(const struct source *source);
+	void (*free)(struct source *source);
+};
+
+struct source {
+	const struct source_ops *ops;
+};
+
+/* A folder of *.yaml, *.yml, *.json manifests, watched with inotify. */
+int source_dir_new(struct uv_loop_s *loop, const char *path, const struct source_sink *sink,
+		   struct source **source);
+
+#endif /* WEFT_USER_SOURCE_H */

@@ -1,4 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-.PHONY: clean
+# Installation below $(DESTDIR)$(PREFIX), help, and cleaning.
+MAN := $(wildcard man/*.[1-8])
+PLAYGROUND := $(wildcard tools/playground/*)
+
+.PHONY: install uninstall clean help
+install: all
+	$(Q)install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+		$(DESTDIR)$(PREFIX)/lib/weft/playground $(DESTDIR)$(PREFIX)/share/man/man8
+	$(Q)install -m 755 $(BUILD)/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
+	$(Q)install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	$(Q)cp -R --no-preserve=ownership tools/playground/. $(DESTDIR)$(PREFIX)/lib/weft/playground/
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/weft/playground/__pycache__
+	$(Q)ln -sf ../lib/weft/playground/weft-playground $(DESTDIR)$(PREFIX)/bin/weft-playground
+	$(Q)install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man8/
+
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/sbin/weftd $(DESTDIR)$(PREFIX)/bin/weft \
+		$(DESTDIR)$(PREFIX)/bin/weft-playground \
+		$(MAN:man/%=$(DESTDIR)$(PREFIX)/share/man/man8/%)
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/weft
+
 clean:
 	$(Q)rm -rf $(BUILD)
+
+help:
+	@echo 'make demo           set up, build, and show the main job on a simulated cluster (root)'
+	@echo 'make check          set up, build, and run all tests (root; without root the pure tiers)'
+	@echo 'make all            build weftd, weft and weft-playground below build/'
+	@echo 'make check-TIER     one tier: $(TIERS)'
+	@echo 'make fuzz           run the fuzz targets, FUZZ_SECONDS=300 each'
+	@echo 'make bench          measure cost against direct connections (root)'
+	@echo 'make lint           style, layering and self-contained headers'
+	@echo 'make setup          install build, run and test dependencies (apt)'
+	@echo 'make install        install below DESTDIR/PREFIX (uninstall removes)'
+	@echo 'make clean          remove build/'
+	@echo 'Variables: V=1 BUILD= CC= CLANG= BPFTOOL= PREFIX= DESTDIR= SANITIZE=1'

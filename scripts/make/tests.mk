@@ -1,2 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests mirror the tree. tests/run.sh runs tiers and prints the closing line.
+# Tests mirror the tree. Every C test is one binary built with ASan and UBSan in
+# $(BUILD)/san, together with sanitized libraries and a sanitized weftd, which the
+# end-to-end tests run. tests/run.py runs the tiers and prints the closing line.
+SAN := $(BUILD)/san
+TIERS := lint unit bpf loader fuzz playground e2e
+
+C_TESTS := $(wildcard tests/unit/test_*.c tests/bpf/test_*.c tests/loader/test_*.c)
+TEST_BIN := $(C_TESTS:%.c=$(BUILD)/%)
+TEST_LIBS := $(AGENT_LIB) $(LOADER_LIB) $(POLICY_LIB)
+
+$(TEST_BIN): $(BUILD)/%: %.c $(TEST_LIBS) | $(BPF_SKEL)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d -o $@ $< $(TEST_LIBS) \
+		$(LDFLAGS) -lcmocka -lm $(LDLIBS_AGENT) $(LDLIBS_CORE)
+-include $(TEST_BIN:%=%.d)
+
+# BPF programs that only tests load.
+TEST_BPF_SRC := $(wildcard tests/bpf/*.bpf.c)
+TEST_BPF_SKEL := $(TEST_BPF_SRC:tests/bpf/%.bpf.c=$(BUILD)/tests/bpf/%.skel.h)
+$(BUILD)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/tests/bpf/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@.tmp && mv $@.tmp $@
+-include $(TEST_BPF_SRC:tests/bpf/%.bpf.c=$(BUILD)/tests/bpf/%.bpf.d)
+$(filter $(BUILD)/tests/bpf/%,$(TEST_BIN)): $(TEST_BPF_SKEL)
+
+# Fuzz targets: clang and libFuzzer over the pure parts only.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
+FUZZ_UNDER_TEST := $(POLICY_SRC) user/manifest.c
+FUZZ_SECONDS ?= 300
+$(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(filter-out -O2,$(CFLAGS_ALL)) -O1 -Itests \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< \
+		$(FUZZ_UNDER_TEST) -lm $(LDLIBS_CORE)
+
+.PHONY: test-programs fuzz-programs
+test-programs: $(TEST_BIN)
+fuzz-programs: $(FUZZ_BIN)
+
+# Privileges, kernel and tools decide at run time which tiers can run; tests/run.py says which not and why.
+define sanitized
+$(Q)$(MAKE) --no-print-directory BUILD=$(SAN) SANITIZE=1 test-programs $(SAN)/weftd
+endef
+
+.PHONY: setup test-build check test
+setup:
+	$(Q)scripts/setup.sh
+test-build: setup
+	$(Q)$(MAKE) --no-print-directory all fuzz-programs
+	$(sanitized)
+
+# Pure tiers and everything else, in the order of cost.
+check: test-build
+	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) $(TIERS)
+test: check
+CHECK_ONE := $(TIERS:%=check-%)
+.PHONY: $(CHECK_ONE)
+$(CHECK_ONE): check-%: test-build
+	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) $*
+
+.PHONY: lint fuzz demo
+lint:
+	$(Q)scripts/lint/run.sh
+fuzz: setup fuzz-programs
+	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) fuzz
+demo: setup
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/demo/demo.sh

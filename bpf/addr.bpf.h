@@ -49,6 +49,16 @@ static __always_inline bool addr_is_v4(const struct weft_addr *a)
 	return !x[0] && !x[1] && x[2] == bpf_htonl(0xffff);
 }
 
+/* Never leaves the network namespace: 127.0.0.0/8, ::1, and 0.0.0.0 and :: (this host, to Linux). */
+static __always_inline bool addr_stays_local(const struct weft_addr *a)
+{
+	const __u32 *x = (const __u32 *)a->b;
+
+	if (addr_is_v4(a))
+		return a->b[12] == 127 || !x[3];
+	return !(x[0] | x[1] | x[2]) && (!x[3] || x[3] == bpf_htonl(1));
+}
+
 /* Does the address belong to this local pod? An all-zero address never does. */
 static __always_inline bool addr_is_own(const struct weft_local *local, const struct weft_addr *a)
 {

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Telemetry of TCP connections of local pods: counted per edge when they are
+ * established and when they close. Judges nothing. A pod's connections to
+ * itself over loopback are no mesh traffic and are left out.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include "weft_abi.h"
+#include "addr.bpf.h"
+#include "events.bpf.h"
+#include "maps.bpf.h"
+#include "policy.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+enum sockops_family {
+	SOCKOPS_INET = 2, /* AF_INET; AF_INET6 is the other one */
+};
+
+/* Both ends of a connection as the local pod's kernel sees them, and who they are. */
+struct sockops_ends {
+	const struct weft_local *local;
+	struct weft_peer peer;
+	struct weft_addr local_addr;
+	struct weft_addr remote_addr;
+	__u16 local_port; /* host order */
+	__u16 remote_port;
+};
+
+/* Payload bytes of a connection that ended. */
+struct sockops_bytes {
+	__u64 sent;	/* acknowledged by the remote end */
+	__u64 received; /* in order, whether or not the application read them */
+};
+
+/* False: not a connection of a local pod with the outside. */
+static __always_inline bool sockops_ends_init(struct sockops_ends *ends, struct bpf_sock_ops *ctx)
+{
+	__u64 cookie;
+
+	if (ctx->family == SOCKOPS_INET) {
+		addr_from_v4(&ends->remote_addr, ctx->remote_ip4);
+		addr_from_v4(&ends->local_addr, ctx->local_ip4);
+	} else {
+		__be32 remote[4] = { ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
+				     ctx->remote_ip6[3] };
+		__be32 local[4] = { ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
+				    ctx->local_ip6[3] };
+
+		addr_from_v6(&ends->remote_addr, remote);
+		addr_from_v6(&ends->local_addr, local);
+	}
+	if (addr_stays_local(&ends->remote_addr))
+		return false;
+	cookie = bpf_get_netns_cookie(ctx);
+	ends->local = bpf_map_lookup_elem(&weft_netns, &cookie);
+	if (!ends->local)
+		return false;
+	ends->peer = peer_from_addr(&ends->remote_addr);
+	ends->remote_port = bpf_ntohl(ctx->remote_port);
+	ends->local_port = ctx->local_port;
+	return true;
+}
+
+static __always_inline struct weft_edge *sockops_edge(const struct sockops_ends *ends,
+						      const struct weft_sock *record)
+{
+	struct weft_edge_key key = {
+		.proto = IPPROTO_TCP,
+		.direction = record->direction,
+	};
+
+	if (record->direction == WEFT_DIRECTION_OUTBOUND) {
+		key.src_workload = ends->local->peer.workload;
+		key.dst_workload = ends->peer.workload;
+		key.service = record->service;
+		key.backend = record->backend;
+		key.port = ends->remote_port;
+	} else {
+		key.src_workload = ends->peer.workload;
+		key.dst_workload = ends->local->peer.workload;
+		key.port = ends->local_port;
+	}
+	return edge_get(&key);
+}
+
+/* An MPTCP subflow carries the connection that the application opened on the MPTCP socket. */
+static __always_inline void sockops_inherit(struct bpf_sock *sk, struct weft_sock *record)
+{
+	struct mptcp_sock *mptcp;
+	struct weft_sock *parent;
+
+	if (!bpf_core_type_exists(struct mptcp_sock))
+		return;
+	mptcp = bpf_skc_to_mptcp_sock(sk);
+	if (!mptcp)
+		return;
+	parent = bpf_sk_storage_get(&weft_sock, mptcp, NULL, 0);
+	if (!parent || !parent->vip_port)
+		return;
+	record->service = parent->service;
+	record->backend = parent->backend;
+}
+
+static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_direction direction)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct sockops_ends ends = {};
+	struct weft_sock *record;
+	struct weft_edge *edge;
+
+	if (!sk || !sockops_ends_init(&ends, ctx))
+		return;
+	record = bpf_sk_storage_get(&weft_sock, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!record) {
+		stat_add(WEFT_STAT_SOCK_STORAGE_FAILED);
+		return;
+	}
+	if (direction == WEFT_DIRECTION_OUTBOUND && !record->vip_port)
+		sockops_inherit(sk, record);
+	record->start_ns = bpf_ktime_get_ns();
+	record->direction = direction;
+	edge = sockops_edge(&ends, record);
+	if (edge)
+		edge->opened++;
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/*
+ * The kernel's counters contain one for the SYN of the side that opened, one
+ * for an own FIN that was acknowledged and one for the remote FIN.
+ */
+static __always_inline struct sockops_bytes sockops_payload(struct bpf_sock_ops *ctx,
+							    struct bpf_sock *sk, __u32 old_state,
+							    enum weft_direction direction)
+{
+	struct sockops_bytes bytes = {
+		.sent = ctx->bytes_acked,
+		.received = ctx->bytes_received,
+	};
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	bool fin_sent = old_state == BPF_TCP_FIN_WAIT1 || old_state == BPF_TCP_FIN_WAIT2 ||
+			old_state == BPF_TCP_CLOSING || old_state == BPF_TCP_LAST_ACK;
+
+	if (direction == WEFT_DIRECTION_OUTBOUND && bytes.sent)
+		bytes.sent--;
+	if (!tcp)
+		return bytes;
+	if (fin_sent && tcp->snd_una == tcp->write_seq && bytes.sent)
+		bytes.sent--;
+	/* Set by tcp_fin() only; the state does not tell for FIN_WAIT2, which also times out. */
+	if (tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1UL << SOCK_DONE) &&
+	    bytes.received)
+		bytes.received--;
+	return bytes;
+}
+
+static __always_inline void sockops_tell(const struct sockops_ends *ends,
+					 const struct weft_sock *record, struct weft_event *event)
+{
+	const struct weft_peer *local = &ends->local->peer;
+
+	event->type = WEFT_EVENT_TCP_CLOSE;
+	event->proto = IPPROTO_TCP;
+	event->direction = record->direction;
+	event->service = record->service;
+	event->backend = record->backend;
+	if (record->direction == WEFT_DIRECTION_OUTBOUND) {
+		event->src = ends->local_addr;
+		event->dst = ends->remote_addr;
+		event->src_port = ends->local_port;
+		event->dst_port = ends->remote_port;
+		event->src_identity = local->identity;
+		event->dst_identity = ends->peer.identity;
+		event->src_workload = local->workload;
+		event->dst_workload = ends->peer.workload;
+	} else {
+		event->src = ends->remote_addr;
+		event->dst = ends->local_addr;
+		event->src_port = ends->remote_port;
+		event->dst_port = ends->local_port;
+		event->src_identity = ends->peer.identity;
+		event->dst_identity = local->identity;
+		event->src_workload = ends->peer.workload;
+		event->dst_workload = local->workload;
+	}
+	event_emit(event);
+}
+
+static __always_inline void sockops_closed(struct bpf_sock_ops *ctx, __u32 old_state)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct sockops_ends ends = {};
+	struct sockops_bytes bytes;
+	struct weft_event event = {};
+	struct weft_sock *record;
+	struct weft_edge *edge;
+	bool outbound;
+
+	if (!sk)
+		return;
+	record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
+	if (!record || !record->start_ns || !sockops_ends_init(&ends, ctx))
+		return;
+	outbound = record->direction == WEFT_DIRECTION_OUTBOUND;
+	bytes = sockops_payload(ctx, sk, old_state, record->direction);
+	event.bytes_to_dst = outbound ? bytes.sent : bytes.received;
+	event.bytes_to_src = outbound ? bytes.received : bytes.sent;
+	event.duration_us = (bpf_ktime_get_ns() - record->start_ns) / 1000;
+	event.srtt_us = ctx->srtt_us >> 3;
+	event.retransmits = ctx->total_retrans;
+	edge = sockops_edge(&ends, record);
+	if (edge) {
+		edge->closed++;
+		edge->bytes_to_dst += event.bytes_to_dst;
+		edge->bytes_to_src += event.bytes_to_src;
+		edge->retransmits += event.retransmits;
+		edge->duration_us += event.duration_us;
+		edge->srtt_us += event.srtt_us;
+	}
+	sockops_tell(&ends, record, &event);
+	/* The socket may be connected again; that is another connection. */
+	record->start_ns = 0;
+}
+
+SEC("sockops")
+int weft_sockops(struct bpf_sock_ops *ctx)
+{
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		sockops_opened(ctx, WEFT_DIRECTION_OUTBOUND);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		sockops_opened(ctx, WEFT_DIRECTION_INBOUND);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] == BPF_TCP_CLOSE)
+			sockops_closed(ctx, ctx->args[0]);
+		break;
+	}
+	return 1;
+}

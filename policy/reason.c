@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/reason.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+
+static const struct {
+	const char *name;
+	const char *text;
+} reasons[] = {
+	[WEFT_REASON_NONE] = { "none", "Not judged." },
+	[WEFT_REASON_UNMESHED] = { "unmeshed", "The destination is not meshed." },
+	[WEFT_REASON_POLICY] = { "policy", "A TrafficTarget allows it." },
+	[WEFT_REASON_LOCAL_HOST] = { "local_host", "A node may always reach its own pods." },
+	[WEFT_REASON_CLUSTER_HOST] = { "cluster_host",
+				       "The destination's namespace admits every node "
+				       "(weft.dev/hosts: cluster)." },
+	[WEFT_REASON_EXTERNAL_ALLOWED] = { "external_allowed",
+					   "The destination admits unknown sources "
+					   "(weft.dev/external: allow)." },
+	[WEFT_REASON_OWN_POD] = { "own_pod", "A pod may always reach itself." },
+	[WEFT_REASON_UDP_REPLY] = { "udp_reply", "It answers a flow that the pod opened." },
+	[WEFT_REASON_NO_RULE] = { "no_rule", "No TrafficTarget allows this source on this port." },
+	[WEFT_REASON_UNKNOWN_SOURCE] = { "unknown_source",
+					 "The source address belongs to no known pod." },
+	[WEFT_REASON_REMOTE_HOST] = { "remote_host",
+				      "The source is another node; no TrafficTarget can name a "
+				      "host." },
+	[WEFT_REASON_HTTP_NOT_SUPPORTED_YET] = { "http_not_supported_yet",
+						 "Only HTTP rules could allow it, and this version "
+						 "does not judge HTTP." },
+	[WEFT_REASON_NO_ENDPOINT] = { "no_endpoint",
+				      "The service port has no usable endpoint." },
+	[WEFT_REASON_UNKNOWN_SERVICE_PORT] = { "unknown_service_port",
+					       "The cluster IP has no such port." },
+	[WEFT_REASON_SPOOFED_SOURCE] = { "spoofed_source",
+					 "The source address does not belong to the pod." },
+	[WEFT_REASON_MALFORMED] = { "malformed", "The packet's headers are inconsistent." },
+	[WEFT_REASON_EXTENSION_HEADER] = { "extension_header",
+					   "The IPv6 extension headers cannot be walked." },
+	[WEFT_REASON_TCP_FRAGMENT] = { "tcp_fragment",
+				       "Fragmented TCP is not passed to a meshed pod." },
+	[WEFT_REASON_UDP_FRAGMENT] = { "udp_fragment",
+				       "The datagram's first fragment was not allowed or not "
+				       "seen." },
+	[WEFT_REASON_IP_PROTOCOL] = { "ip_protocol",
+				      "Only TCP, UDP and ICMP are passed to a meshed pod." },
+	[WEFT_REASON_ETHERTYPE] = { "ethertype", "Only IPv4, IPv6 and ARP are passed." },
+	[WEFT_REASON_NO_ADDRESS] = { "no_address", "The pod's address is not published yet." },
+	[WEFT_REASON_INTERNAL] = { "internal", "A map entry that must exist was missing." },
+};
+
+const char *reason_name(enum weft_reason reason)
+{
+	size_t index = reason;
+
+	if (index >= sizeof(reasons) / sizeof(reasons[0]) || !reasons[index].name)
+		return "unrecognised";
+	return reasons[index].name;
+}
+
+const char *reason_text(enum weft_reason reason)
+{
+	size_t index = reason;
+
+	if (index >= sizeof(reasons) / sizeof(reasons[0]) || !reasons[index].text)
+		return "A newer version of weft gave this reason.";
+	return reasons[index].text;
+}
+
+const char *verdict_name(enum weft_verdict_action action)
+{
+	switch (action) {
+	case WEFT_VERDICT_ALLOW:
+		return "allow";
+	case WEFT_VERDICT_DENY:
+		return "deny";
+	case WEFT_VERDICT_WOULD_DENY:
+		return "would_deny";
+	}
+	return "unrecognised";
+}
+
+const char *hook_name(enum weft_hook hook)
+{
+	switch (hook) {
+	case WEFT_HOOK_CONNECT:
+		return "connect";
+	case WEFT_HOOK_SENDMSG:
+		return "sendmsg";
+	case WEFT_HOOK_TO_POD:
+		return "to_pod";
+	case WEFT_HOOK_FROM_POD:
+		return "from_pod";
+	}
+	return "unrecognised";
+}
+
+const char *reporter_name(enum weft_direction direction)
+{
+	switch (direction) {
+	case WEFT_DIRECTION_OUTBOUND:
+		return "source";
+	case WEFT_DIRECTION_INBOUND:
+		return "destination";
+	case WEFT_DIRECTION_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}
+
+const char *stat_name(enum weft_stat stat)
+{
+	static const char *const names[WEFT_STAT_COUNT] = {
+		[WEFT_STAT_EVENTS_LOST] = "events_lost",
+		[WEFT_STAT_EDGE_OVERFLOW] = "edge_overflow",
+		[WEFT_STAT_VERDICT_OVERFLOW] = "verdict_overflow",
+		[WEFT_STAT_SOCK_STORAGE_FAILED] = "sock_storage_failed",
+		[WEFT_STAT_STICKY_FAILED] = "sticky_failed",
+		[WEFT_STAT_UDP_PEER_FAILED] = "udp_peer_failed",
+		[WEFT_STAT_UDP_FLOW_FAILED] = "udp_flow_failed",
+		[WEFT_STAT_FRAG_FAILED] = "frag_failed",
+		[WEFT_STAT_REJECT_FAILED] = "reject_failed",
+	};
+
+	return (size_t)stat < WEFT_STAT_COUNT ? names[stat] : "unrecognised";
+}
+
+const char *protocol_name(uint8_t proto)
+{
+	return proto == IPPROTO_TCP ? "tcp" : proto == IPPROTO_UDP ? "udp" : "other";
+}

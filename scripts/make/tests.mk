@@ -72,4 +72,4 @@ fuzz: setup fuzz-programs
 	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) fuzz
 demo: setup
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tools/demo/demo.sh
+	$(Q)tools/demo/demo.py

@@ -79,6 +79,7 @@ enum weft_reason {
 	WEFT_REASON_ETHERTYPE = 44,		/* not IPv4, IPv6 or ARP */
 	WEFT_REASON_NO_ADDRESS = 45,		/* the pod's own address is not published yet */
 	WEFT_REASON_INTERNAL = 46,		/* a map lookup that must succeed failed */
+	WEFT_REASON_OTHER_DESTINATION = 47,	/* another pod's frame, flooded by a bridge */
 };
 
 enum weft_verdict_action {
@@ -248,7 +249,7 @@ struct weft_udp_flow_key {
 };
 
 struct weft_udp_flow {
-	__u64 last_ns;				/* last packet of the side that opened it */
+	__u64 last_ns;				/* last packet that keeps it alive, within a second */
 	enum weft_direction direction;		/* OUTBOUND: the pod opened it, replies pass */
 	__u32 pad;
 };
@@ -368,6 +369,19 @@ struct weft_name {
 	char detail[WEFT_NAME_LEN];
 };
 
+/* The program weft_judge: a connection in question, and what the maps say about it. */
+struct weft_question {
+	struct weft_addr src; /* asked */
+	struct weft_addr dst; /* asked: an endpoint, not a cluster IP */
+	__u16 port;	      /* asked, host order */
+	__u8 proto;	      /* asked */
+	__u8 pad;
+	enum weft_reason reason;
+	enum weft_verdict_action action;
+	struct weft_peer src_peer;
+	struct weft_peer dst_peer;
+};
+
 #define WEFT_ASSERT_SIZE(type, size) \
 	_Static_assert(sizeof(struct type) == (size), #type " changed its size: new WEFT_ABI_VERSION?")
 
@@ -398,5 +412,6 @@ WEFT_ASSERT_SIZE(weft_verdict, 8);
 WEFT_ASSERT_SIZE(weft_event, 112);
 WEFT_ASSERT_SIZE(weft_name_key, 8);
 WEFT_ASSERT_SIZE(weft_name, 576);
+WEFT_ASSERT_SIZE(weft_question, 68);
 
 #endif /* WEFT_ABI_H */

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/judge.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+int loader_judge(const char *root, struct weft_question *question)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = question, .ctx_out = question,
+		    .ctx_size_in = sizeof(*question), .ctx_size_out = sizeof(*question));
+	char path[PATH_MAX];
+	int error, fd;
+
+	snprintf(path, sizeof(path), "%s/programs/weft_judge", root);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return fd;
+	error = bpf_prog_test_run_opts(fd, &options);
+	close(fd);
+	return error ? error : (int)options.retval;
+}

@@ -21,14 +21,34 @@
 enum { LOADER_ERROR_LEN = 512 };
 
 struct loader_options {
-	const char *root;		/* pin root, e.g. /sys/fs/bpf/weft; its parent is on a bpffs */
-	const char *cgroup;		/* cgroup2 directory that holds the node's pods */
-	const char *node;		/* node name, for weft_config */
-	const char *listen;		/* the agent's HTTP address, for weft_config */
-	uint32_t max_entries[MAP_ID_COUNT];	/* 0 = default of bpf/maps.bpf.h */
+	const char *root;   /* pin root, e.g. /sys/fs/bpf/weft; its parent is on a bpffs */
+	const char *cgroup; /* cgroup2 directory that holds the node's pods */
+	const char *node;   /* node name, for weft_config */
+	const char *listen; /* the agent's HTTP address, for weft_config */
+	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default of bpf/maps.bpf.h */
+	const char *object; /* path of a BPF object instead of the built-in one; for tests */
 };
 
 struct loader;
+
+/* As in syslog: the lower the graver. */
+enum loader_log_level { LOADER_LOG_ERROR, LOADER_LOG_WARNING, LOADER_LOG_INFO, LOADER_LOG_DEBUG };
+
+/*
+ * Where the loader's remarks go (a map that keeps its pinned size, a link that was replaced), and
+ * libbpf's messages, those one level down. Texts are single lines. NULL, the default, drops them;
+ * what explains a failure is in the function's `error` in any case. For the whole process.
+ */
+void loader_set_log(void (*log)(int level, const char *text));
+
+/* Nanoseconds that loader_open() took, by phase. */
+struct loader_timing {
+	uint64_t check_ns; /* bpffs, privileges, lock */
+	uint64_t adopt_ns; /* parse the object, look at pinned maps */
+	uint64_t load_ns;  /* create maps, verify and load programs */
+	uint64_t pin_ns;
+	uint64_t attach_ns;
+};
 
 /*
  * Becomes the agent of this root: locks it (flock on the directory: -EBUSY when another agent
@@ -45,6 +65,7 @@ int loader_open(const struct loader_options *options, struct loader **loader,
 void loader_close(struct loader *loader);
 
 struct maps *loader_maps(struct loader *loader);
+const struct loader_timing *loader_timing(const struct loader *loader);
 
 /*
  * Attaches both TC programs to an interface of this network namespace, or updates what is
@@ -57,30 +78,30 @@ int loader_detach_interface(struct loader *loader, uint32_t ifindex);
 
 /* One attached (or should-be-attached) program, for status, verify and detach. */
 struct loader_link {
-	char name[64];			/* pin's name, "cg_weft_connect4" */
-	char hook[32];			/* "cgroup connect4", "tc egress (to pod)" */
-	char target[256];		/* cgroup path or interface name (ifindex) */
-	char program[16];		/* program that is attached, "" when none */
-	uint32_t ifindex;		/* TC only */
+	char name[64];	  /* pin's name, "cg_weft_connect4" */
+	char hook[32];	  /* "cgroup connect4", "tc egress (to pod)" */
+	char target[256]; /* cgroup path or interface name (ifindex) */
+	char program[16]; /* program that is attached, "" when none */
+	uint32_t ifindex; /* TC only */
 	uint32_t link_id, program_id;
 	uint8_t tag[8], expected_tag[8]; /* of the attached program and of the pinned program */
-	bool alive;			/* attached to a living target */
-	bool current;			/* it is the pinned program of that hook */
+	bool alive;			 /* attached to a living target */
+	bool current;			 /* it is the pinned program of that hook */
 };
 
 /* Walks the pinned links of a root (no lock needed). -ENOENT when the root has none. */
-int loader_each_link(const char *root, int (*callback)(const struct loader_link *link, void *context),
-		     void *context);
+int loader_each_link(const char *root,
+		     int (*callback)(const struct loader_link *link, void *context), void *context);
 
 struct loader_program {
 	char name[16];
 	char type[32];
 	uint32_t id;
 	uint8_t tag[8];
-	uint64_t loaded_at;		/* Unix seconds */
-	uint32_t instructions;		/* translated size in bytes / 8 */
+	uint64_t loaded_at;    /* Unix seconds */
+	uint32_t instructions; /* translated size in bytes / 8 */
 	uint32_t verified_instructions;
-	uint64_t run_count, run_time_ns;	/* 0 unless kernel.bpf_stats_enabled */
+	uint64_t run_count, run_time_ns; /* 0 unless kernel.bpf_stats_enabled */
 };
 int loader_each_program(const char *root,
 			int (*callback)(const struct loader_program *program, void *context),

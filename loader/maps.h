@@ -12,27 +12,47 @@
 #include "bpf/weft_abi.h"
 
 enum map_id {
-	MAP_CONFIG, MAP_IDENT, MAP_IFACE, MAP_NETNS, MAP_DEST, MAP_POLICY, MAP_SERVICE, MAP_ALIAS,
-	MAP_ENDPOINT, MAP_STICKY, MAP_UDP_PEER, MAP_SOCK, MAP_UDP_FLOW, MAP_FRAG, MAP_EDGE,
-	MAP_VERDICT, MAP_STAT, MAP_EVENTS, MAP_NAME, MAP_ID_COUNT,
+	MAP_CONFIG,
+	MAP_IDENT,
+	MAP_IFACE,
+	MAP_NETNS,
+	MAP_DEST,
+	MAP_POLICY,
+	MAP_SERVICE,
+	MAP_ALIAS,
+	MAP_ENDPOINT,
+	MAP_STICKY,
+	MAP_UDP_PEER,
+	MAP_SOCK,
+	MAP_UDP_FLOW,
+	MAP_FRAG,
+	MAP_EDGE,
+	MAP_VERDICT,
+	MAP_STAT,
+	MAP_EVENTS,
+	MAP_NAME,
+	MAP_ID_COUNT,
 };
 
 struct maps {
-	int fds[MAP_ID_COUNT];		/* -1 = not open */
-	unsigned int cpus;		/* possible CPUs: length of a per-CPU value */
+	int fds[MAP_ID_COUNT]; /* -1 = not open */
+	unsigned int cpus;     /* possible CPUs: length of a per-CPU value */
 };
 
 struct map_fill {
-	const char *name;		/* "weft_ident" */
-	const char *type;		/* "hash", "lru_hash", "percpu_hash", ... */
-	uint32_t id;			/* kernel's map id */
-	uint32_t entries;		/* used; 0 where it has no meaning (ring buffer, socket storage) */
+	const char *name; /* "weft_ident" */
+	const char *type; /* "hash", "lru_hash", "percpu_hash", ... */
+	uint32_t id;	  /* kernel's map id */
+	uint32_t entries; /* used; 0 where it has no meaning (ring buffer, socket storage) */
 	uint32_t max_entries;
-	bool countable;			/* entries is meaningful */
-	uint64_t memory_bytes;		/* memlock from fdinfo */
+	bool countable;	       /* entries is meaningful */
+	uint64_t memory_bytes; /* memlock from fdinfo */
 };
 
 const char *maps_name(enum map_id id);
+
+/* The descriptor, still owned by `maps` (sock_diag wants that of MAP_SOCK). -1 = not open. */
+int maps_fd(const struct maps *maps, enum map_id id);
 
 /*
  * Opens every map pinned below `root`. `writable` false: BPF_F_RDONLY descriptors.
@@ -55,7 +75,8 @@ int maps_delete(const struct maps *maps, enum map_id id, const void *key);
 int maps_each(const struct maps *maps, enum map_id id,
 	      int (*callback)(const void *key, const void *value, void *context), void *context);
 
-/* Writes `count` consecutive elements of the array maps MAP_ALIAS / MAP_ENDPOINT from index `first`. */
+/* Writes `count` consecutive elements of the array maps MAP_ALIAS / MAP_ENDPOINT from index
+ * `first`. */
 int maps_set_range(const struct maps *maps, enum map_id id, uint32_t first, uint32_t count,
 		   const void *values);
 int maps_get_range(const struct maps *maps, enum map_id id, uint32_t first, uint32_t count,
@@ -70,7 +91,7 @@ int maps_events_open(const struct maps *maps,
 		     void (*callback)(const struct weft_event *event, void *context), void *context,
 		     struct maps_events **events);
 int maps_events_fd(const struct maps_events *events);
-int maps_events_drain(struct maps_events *events);	/* number of records, or -errno */
+int maps_events_drain(struct maps_events *events); /* number of records, or -errno */
 void maps_events_close(struct maps_events *events);
 
 #endif /* WEFT_LOADER_MAPS_H */

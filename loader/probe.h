@@ -8,22 +8,25 @@
 enum probe_state { PROBE_OK, PROBE_WARNING, PROBE_FAILED, PROBE_UNKNOWN };
 
 struct probe_result {
-	char name[32];		/* "kernel", "btf", "cgroup2", "bpffs", "capabilities", "helper bpf_loop", ... */
+	char name[32]; /* "kernel", "btf", "cgroup2", "bpffs", "capabilities", "helper bpf_loop",
+			  ... */
 	enum probe_state state;
-	char detail[256];	/* what was found: "6.18.0, tcx links" */
-	char remedy[256];	/* "" when ok */
+	char detail[256]; /* what was found: "6.18.0, tcx links" */
+	char remedy[256]; /* "" when ok */
 };
 
 /*
- * Checks kernel version, BTF, cgroup v2 mount, bpffs, capabilities and locked-down BPF, map and program
- * types, helpers, tcx, SOCK_DESTROY, and other programs at the hooks weft uses (cgroup and, for
- * the interfaces of this namespace, TC). `root` and `cgroup` as in loader_options; cgroup may be NULL (found).
- * Returns 0 when nothing failed, 1 when something failed; -errno when it could not look.
+ * Checks kernel version, BTF, cgroup v2 mount, bpffs, capabilities and locked-down BPF, map and
+ * program types, helpers, tcx, SOCK_DESTROY, and other programs at the hooks weft uses (cgroup and,
+ * for the interfaces of this namespace, TC). `root` and `cgroup` as in loader_options; cgroup may
+ * be NULL (found). Returns 0 when nothing failed, 1 when something failed; -errno when it could not
+ * look.
  */
 int probe_run(const char *root, const char *cgroup,
 	      void (*report)(const struct probe_result *result, void *context), void *context);
 
-/* The cgroup2 mount from /proc/self/mounts (hybrid hosts: not /sys/fs/cgroup). -ENOENT without one. */
+/* The cgroup2 mount from /proc/self/mounts (hybrid hosts: not /sys/fs/cgroup). -ENOENT without one.
+ */
 int probe_cgroup2_mount(char *path, size_t size);
 
 #endif /* WEFT_LOADER_PROBE_H */

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/magic.h>
+#include <bpf/bpf.h>
+#include "loader/log.h"
+#include "loader/maps_state.h"
+#include "loader/privileges.h"
+#include "loader/state.h"
+#include "weft.skel.h"
+
+/* Ends a phase: stores its length and starts the next. */
+static void loader_mark(uint64_t *last_ns, uint64_t *phase_ns)
+{
+	struct timespec now;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	if (phase_ns)
+		*phase_ns = ns - *last_ns;
+	*last_ns = ns;
+}
+
+static int loader_open_cgroup(struct loader *loader, const char *path, char error[LOADER_ERROR_LEN])
+{
+	struct statfs fs;
+	struct stat st;
+	int err;
+
+	loader->cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (loader->cgroup_fd < 0 || fstatfs(loader->cgroup_fd, &fs) ||
+	    fstat(loader->cgroup_fd, &st)) {
+		err = -errno;
+		return log_fail(error, err, "cgroup %s: %s", path, strerror(-err));
+	}
+	if ((unsigned long)fs.f_type != CGROUP2_SUPER_MAGIC)
+		return log_fail(
+			error, -EINVAL,
+			"cgroup %s is not in a cgroup v2 hierarchy; remedy: give a directory "
+			"of the cgroup2 mount with --cgroup (`findmnt -t cgroup2` shows it)",
+			path);
+	loader->cgroup_id = st.st_ino; /* the inode's number is the cgroup's id */
+	return 0;
+}
+
+/* What can be found wrong without leaving a trace. */
+static int loader_check(struct loader *loader, const struct loader_options *options,
+			char error[LOADER_ERROR_LEN])
+{
+	size_t length = strlen(options->root);
+	int err;
+
+	while (length > 1 && options->root[length - 1] == '/')
+		length--;
+	if (length >= sizeof(loader->root) - 2 * PINS_NAME_LEN)
+		return log_fail(error, -ENAMETOOLONG, "pin root %s: path too long", options->root);
+	memcpy(loader->root, options->root, length);
+	err = pins_check(loader->root, error);
+	if (!err)
+		err = privileges_check(error);
+	if (!err)
+		err = loader_open_cgroup(loader, options->cgroup, error);
+	return err;
+}
+
+static int loader_enter(struct loader *loader, char error[LOADER_ERROR_LEN])
+{
+	int err = pins_create(loader->root, error);
+
+	if (err)
+		return err;
+	loader->lock_fd = pins_lock(loader->root, error);
+	if (loader->lock_fd < 0)
+		return loader->lock_fd;
+	/* an agent that left the lock to us between its own two steps may have removed these */
+	err = pins_create(loader->root, error);
+	if (!err)
+		err = pins_sweep(loader->root);
+	return err;
+}
+
+static int loader_parse(const struct loader_options *options, struct bpf_object **object,
+			char error[LOADER_ERROR_LEN])
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "weft_bpf");
+	const void *elf;
+	size_t size;
+
+	elf = weft_bpf__elf_bytes(&size);
+	*object = options->object ? bpf_object__open_file(options->object, &opts) :
+				    bpf_object__open_mem(elf, size, &opts);
+	if (!*object)
+		return log_fail(error, -errno, "cannot read the BPF object: %s", strerror(errno));
+	return 0;
+}
+
+static int loader_load(struct bpf_object *object, char error[LOADER_ERROR_LEN])
+{
+	int err = bpf_object__load(object);
+
+	if (err)
+		return log_fail(
+			error, err,
+			"the kernel refused the BPF programs: %s; remedy: `weft check` tells "
+			"what it lacks",
+			strerror(-err));
+	return 0;
+}
+
+static int loader_attach(struct loader *loader, char error[LOADER_ERROR_LEN])
+{
+	int err = 0;
+	size_t i;
+
+	for (i = 0; !err && i < loader->slot_count; i++)
+		if (cgroup_links_wants(loader->slots[i].type))
+			err = cgroup_links_attach(loader, &loader->slots[i], error);
+	if (!err)
+		err = tc_refresh(loader, error);
+	if (!err)
+		err = cgroup_links_prune(loader);
+	if (!err)
+		err = programs_prune(loader);
+	return err;
+}
+
+/* Per-CPU counters of what has no entry of its own; see bpf/events.bpf.h. */
+static int loader_create_overflow(const struct maps *maps, enum map_id id, size_t key_size,
+				  size_t value_size)
+{
+	void *key = calloc(1, key_size), *value = calloc(maps->cpus, value_size);
+	int err = -ENOMEM;
+
+	if (key && value)
+		err = bpf_map_update_elem(maps->fds[id], key, value, BPF_NOEXIST);
+	free(key);
+	free(value);
+	if (err == -E2BIG) {
+		log_tell(LOADER_LOG_WARNING, "map %s is full: what overflows it is not counted",
+			 maps_name(id));
+		err = 0;
+	}
+	return err == -EEXIST ? 0 : err;
+}
+
+static int loader_fill(const struct maps *maps, char error[LOADER_ERROR_LEN])
+{
+	int err;
+
+	_Static_assert(sizeof(struct weft_edge) % 8 == 0 && sizeof(struct weft_verdict) % 8 == 0,
+		       "per-CPU values are padded to 8 bytes");
+	err = loader_create_overflow(maps, MAP_EDGE, sizeof(struct weft_edge_key),
+				     sizeof(struct weft_edge));
+	if (!err)
+		err = loader_create_overflow(maps, MAP_VERDICT, sizeof(struct weft_verdict_key),
+					     sizeof(struct weft_verdict));
+	return err ? log_fail(error, err, "cannot create the overflow counters: %s",
+			      strerror(-err)) :
+		     0;
+}
+
+/* Last of all: it says that everything else is in place. */
+static int loader_write_config(const struct loader *loader, const struct loader_options *options,
+			       char error[LOADER_ERROR_LEN])
+{
+	struct weft_config config = {
+		.abi_version = WEFT_ABI_VERSION,
+		.agent_pid = (uint32_t)getpid(),
+	};
+	uint32_t key = 0;
+	int err;
+
+	if (options->listen)
+		snprintf(config.listen, sizeof(config.listen), "%s", options->listen);
+	if (options->node)
+		snprintf(config.node, sizeof(config.node), "%s", options->node);
+	err = maps_set(&loader->maps, MAP_CONFIG, &key, &config);
+	return err ? log_fail(error, err, "cannot write weft_config: %s", strerror(-err)) : 0;
+}
+
+static int loader_start(struct loader *loader, const struct loader_options *options,
+			char error[LOADER_ERROR_LEN])
+{
+	struct loader_timing *timing = &loader->timing;
+	struct bpf_object *object = NULL;
+	uint64_t last = 0;
+	int err;
+
+	loader_mark(&last, NULL);
+	err = loader_check(loader, options, error);
+	if (!err)
+		err = loader_enter(loader, error);
+	loader_mark(&last, &timing->check_ns);
+	if (!err)
+		err = loader_parse(options, &object, error);
+	if (!err)
+		err = adopt_prepare(loader, object, options, error);
+	loader_mark(&last, &timing->adopt_ns);
+	if (!err)
+		err = loader_load(object, error);
+	loader_mark(&last, &timing->load_ns);
+	if (!err)
+		err = adopt_pin(loader, object, error);
+	if (!err)
+		err = loader_fill(&loader->maps, error);
+	if (!err)
+		err = programs_pin(loader, object, error);
+	bpf_object__close(object);
+	loader_mark(&last, &timing->pin_ns);
+	if (!err)
+		err = loader_attach(loader, error);
+	if (!err)
+		err = loader_write_config(loader, options, error);
+	loader_mark(&last, &timing->attach_ns);
+	return err;
+}
+
+int loader_open(const struct loader_options *options, struct loader **loader,
+		char error[LOADER_ERROR_LEN])
+{
+	struct loader *opened = calloc(1, sizeof(*opened));
+	int err;
+
+	error[0] = '\0';
+	if (!opened)
+		return log_fail(error, -ENOMEM, "out of memory");
+	opened->lock_fd = -1;
+	opened->cgroup_fd = -1;
+	maps_init(&opened->maps);
+	log_forget();
+	err = loader_start(opened, options, error);
+	if (err) {
+		if (!error[0])
+			log_fail(error, err, "pin root %s: %s", opened->root, strerror(-err));
+		loader_close(opened);
+		return err;
+	}
+	*loader = opened;
+	return 0;
+}
+
+void loader_close(struct loader *loader)
+{
+	if (!loader)
+		return;
+	programs_close(loader);
+	maps_close(&loader->maps);
+	if (loader->cgroup_fd >= 0)
+		close(loader->cgroup_fd);
+	if (loader->lock_fd >= 0)
+		close(loader->lock_fd);
+	free(loader);
+}
+
+struct maps *loader_maps(struct loader *loader)
+{
+	return &loader->maps;
+}
+
+const struct loader_timing *loader_timing(const struct loader *loader)
+{
+	return &loader->timing;
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <bpf/libbpf.h>
+#include "loader/log.h"
+#include "loader/maps.h"
+
+struct maps_events {
+	struct ring_buffer *ring;
+	void (*callback)(const struct weft_event *event, void *context);
+	void *context;
+};
+
+static int maps_events_record(void *context, void *data, size_t size)
+{
+	const struct maps_events *events = context;
+
+	/* a program of another version may still be attached while this one replaces it */
+	if (size >= sizeof(struct weft_event))
+		events->callback(data, events->context);
+	return 0;
+}
+
+int maps_events_open(const struct maps *maps,
+		     void (*callback)(const struct weft_event *event, void *context), void *context,
+		     struct maps_events **events)
+{
+	struct maps_events *opened = calloc(1, sizeof(*opened));
+
+	if (!opened)
+		return -ENOMEM;
+	opened->callback = callback;
+	opened->context = context;
+	log_forget();
+	opened->ring = ring_buffer__new(maps->fds[MAP_EVENTS], maps_events_record, opened, NULL);
+	if (!opened->ring) {
+		int err = -errno;
+
+		free(opened);
+		return err;
+	}
+	*events = opened;
+	return 0;
+}
+
+int maps_events_fd(const struct maps_events *events)
+{
+	return ring_buffer__epoll_fd(events->ring);
+}
+
+int maps_events_drain(struct maps_events *events)
+{
+	return ring_buffer__consume(events->ring);
+}
+
+void maps_events_close(struct maps_events *events)
+{
+	if (!events)
+		return;
+	ring_buffer__free(events->ring);
+	free(events);
+}

@@ -129,6 +129,15 @@ int field_read_map(const struct parse *parse, const struct field *field, const c
 	return read_type(parse, field, json_type_object, "a map", consequence);
 }
 
+int field_need_map(const struct parse *parse, const struct field *field, const char *consequence)
+{
+	int ret = field_read_map(parse, field, consequence);
+
+	if (!ret)
+		field_finding(parse, field, "MissingField", consequence, "it is null");
+	return ret == 1 ? 0 : -EINVAL;
+}
+
 int field_read_list(const struct parse *parse, const struct field *field, size_t *count,
 		    const char *consequence)
 {
@@ -137,6 +146,31 @@ int field_read_list(const struct parse *parse, const struct field *field, size_t
 	if (ret == 1)
 		*count = json_object_array_length(field->json);
 	return ret;
+}
+
+static bool is_among(const char *const *names, size_t count, const char *name)
+{
+	while (count--)
+		if (!strcmp(names[count], name))
+			return true;
+	return false;
+}
+
+int field_check_members(const struct parse *parse, const struct field *field,
+			const char *const *names, size_t count, const char *consequence)
+{
+	if (!json_object_is_type(field->json, json_type_object))
+		return 0;
+	json_object_object_foreach(field->json, key, value) {
+		struct field member = { .parent = field, .name = key, .json = value };
+
+		if (is_among(names, count, key))
+			continue;
+		field_finding(parse, &member, "UnknownField", consequence,
+			      "there is no such field here");
+		return -EINVAL;
+	}
+	return 0;
 }
 
 int field_read_string(const struct parse *parse, const struct field *field, const char **text,

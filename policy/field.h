@@ -53,8 +53,16 @@ void field_finding(const struct parse *parse, const struct field *field, const c
  * else, with finding InvalidField. The result is only written when 1.
  */
 int field_read_map(const struct parse *parse, const struct field *field, const char *consequence);
+/* A map that must be there, as an element of a list must: 0 or -EINVAL. */
+int field_need_map(const struct parse *parse, const struct field *field, const char *consequence);
 int field_read_list(const struct parse *parse, const struct field *field, size_t *count,
 		    const char *consequence);
+/*
+ * 0, or -EINVAL with finding UnknownField when the map has a member that is not among the
+ * `count` names: for maps where a misspelt restriction would mean no restriction.
+ */
+int field_check_members(const struct parse *parse, const struct field *field,
+			const char *const *names, size_t count, const char *consequence);
 /* A string without NUL in it; owned by the JSON. */
 int field_read_string(const struct parse *parse, const struct field *field, const char **text,
 		      const char *consequence);

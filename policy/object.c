@@ -146,12 +146,15 @@ static const char *claim_text(struct json_object *json, const char *name)
 	return strlen(text) == (size_t)json_object_get_string_len(member) ? text : "";
 }
 
+/* Is a member there at all? An empty string is as good as none. */
 static bool claim_has(struct json_object *json, const char *name)
 {
 	struct json_object *member;
 
-	return json_object_is_type(json, json_type_object) &&
-	       json_object_object_get_ex(json, name, &member) && member;
+	if (!json_object_is_type(json, json_type_object) ||
+	    !json_object_object_get_ex(json, name, &member) || !member)
+		return false;
+	return !json_object_is_type(member, json_type_string) || json_object_get_string_len(member);
 }
 
 static int claim_refuse(struct object_claim *claim, int error, const char *field,

@@ -14,7 +14,8 @@ enum {
 	TEXT_LEN = 1 + WEFT_NAMESPACE_LEN + 2 * WEFT_NAME_LEN,
 };
 
-/* Kind, namespace, name and detail as the ABI's fields hold them, each but the kind with its NUL. */
+/* Kind, namespace, name and detail as the ABI's fields hold them, each but the kind with its NUL.
+ */
 struct name_text {
 	unsigned int len;
 	char bytes[TEXT_LEN];

@@ -29,8 +29,7 @@ static const struct {
 	[WEFT_REASON_HTTP_NOT_SUPPORTED_YET] = { "http_not_supported_yet",
 						 "Only HTTP rules could allow it, and this version "
 						 "does not judge HTTP." },
-	[WEFT_REASON_NO_ENDPOINT] = { "no_endpoint",
-				      "The service port has no usable endpoint." },
+	[WEFT_REASON_NO_ENDPOINT] = { "no_endpoint", "The service port has no usable endpoint." },
 	[WEFT_REASON_UNKNOWN_SERVICE_PORT] = { "unknown_service_port",
 					       "The cluster IP has no such port." },
 	[WEFT_REASON_SPOOFED_SOURCE] = { "spoofed_source",

@@ -10,10 +10,10 @@
 const char *reason_name(enum weft_reason reason);
 /* One sentence for people: "No TrafficTarget allows this source on this port." */
 const char *reason_text(enum weft_reason reason);
-const char *verdict_name(enum weft_verdict_action action);	/* "allow", "deny", "would_deny" */
-const char *hook_name(enum weft_hook hook);			/* "connect", ... */
-const char *reporter_name(enum weft_direction direction);	/* "source", "destination", "unknown" */
-const char *stat_name(enum weft_stat stat);			/* "events_lost", ... */
-const char *protocol_name(uint8_t proto);			/* "tcp", "udp", "other" */
+const char *verdict_name(enum weft_verdict_action action); /* "allow", "deny", "would_deny" */
+const char *hook_name(enum weft_hook hook);		   /* "connect", ... */
+const char *reporter_name(enum weft_direction direction);  /* "source", "destination", "unknown" */
+const char *stat_name(enum weft_stat stat);		   /* "events_lost", ... */
+const char *protocol_name(uint8_t proto);		   /* "tcp", "udp", "other" */
 
 #endif /* WEFT_POLICY_REASON_H */

@@ -14,9 +14,9 @@ enum { SERVER_CONNECTIONS = 64, SERVER_TIMEOUT_S = 10, SERVER_BACKLOG = 64 };
 
 struct server {
 	struct MHD_Daemon *daemon;
-	uv_poll_t poll;		/* microhttpd's own epoll descriptor */
-	uv_timer_t timer;	/* its next time-out */
-	unsigned int handles;	/* open libuv handles; freed with the last */
+	uv_poll_t poll;	      /* microhttpd's own epoll descriptor */
+	uv_timer_t timer;     /* its next time-out */
+	unsigned int handles; /* open libuv handles; freed with the last */
 	const struct server_route *routes;
 	void *context;
 };
@@ -176,8 +176,7 @@ int server_new(struct uv_loop_s *loop, const char *listen, const struct server_r
 	server->routes = routes;
 	server->context = context;
 	server->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, server_handle, server,
-					  MHD_OPTION_LISTEN_SOCKET, fd,
-					  MHD_OPTION_CONNECTION_LIMIT,
+					  MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 					  (unsigned int)SERVER_CONNECTIONS,
 					  MHD_OPTION_CONNECTION_TIMEOUT,
 					  (unsigned int)SERVER_TIMEOUT_S, MHD_OPTION_END);

@@ -178,7 +178,8 @@ static struct json_object *event_json(const struct telemetry *telemetry, uint64_
 struct json_object *telemetry_events(const struct telemetry *telemetry, uint64_t since,
 				     unsigned int limit)
 {
-	uint64_t oldest = telemetry->next > TELEMETRY_EVENTS ? telemetry->next - TELEMETRY_EVENTS : 0;
+	uint64_t oldest = telemetry->next > TELEMETRY_EVENTS ? telemetry->next - TELEMETRY_EVENTS :
+							       0;
 	struct json_object *json = json_object_new_object();
 	struct json_object *items = json_object_new_array();
 	uint64_t sequence = since < oldest ? oldest : since;

@@ -5,18 +5,19 @@
 
 #include "user/telemetry.h"
 
-enum { TELEMETRY_EVENTS = 8192 };	/* kept for /v1/events; a power of two */
+enum { TELEMETRY_EVENTS = 8192 }; /* kept for /v1/events; a power of two */
 
 struct telemetry_event {
 	struct weft_event event;
-	double time;			/* Unix seconds */
+	double time; /* Unix seconds */
 };
 
 struct telemetry {
 	const struct maps *maps;
 	const struct names *names;
 	const struct store *store;
-	struct telemetry_event *events;	/* ring; the event with sequence s is at s % TELEMETRY_EVENTS */
+	struct telemetry_event *events; /* ring; the event with sequence s is at s %
+					   TELEMETRY_EVENTS */
 	uint64_t next;			/* sequence of the next event */
 };
 

@@ -13,9 +13,9 @@
 #include "user/telemetry_internal.h"
 
 struct row {
-	char *labels;			/* without braces */
-	struct weft_edge edge;		/* sums over CPUs */
-	uint64_t count;			/* of a verdict */
+	char *labels;	       /* without braces */
+	struct weft_edge edge; /* sums over CPUs */
+	uint64_t count;	       /* of a verdict */
 };
 
 struct rows {
@@ -130,7 +130,8 @@ static int row_compare(const void *a, const void *b)
 	return strcmp(((const struct row *)a)->labels, ((const struct row *)b)->labels);
 }
 
-/* Rows with equal labels (two identities of one workload, say) become one: Prometheus refuses duplicates. */
+/* Rows with equal labels (two identities of one workload, say) become one: Prometheus refuses
+ * duplicates. */
 static void rows_merge(struct rows *rows)
 {
 	size_t from, to = 0, i;
@@ -169,7 +170,7 @@ static const struct edge_family {
 	const char *name;
 	const char *help;
 	size_t offset;	/* of the counter in struct weft_edge */
-	double divisor;	/* 1 for counts, 1e6 for microseconds as seconds */
+	double divisor; /* 1 for counts, 1e6 for microseconds as seconds */
 } edge_families[] = {
 	{ "weft_tcp_connections_opened_total", "TCP connections established.",
 	  offsetof(struct weft_edge, opened), 1 },
@@ -207,8 +208,7 @@ static void write_edges(struct telemetry *telemetry, FILE *out)
 
 		put_head(out, family->name, "counter", family->help);
 		for (i = 0; i < rows.count; i++) {
-			uint64_t value =
-				*(__u64 *)((char *)&rows.items[i].edge + family->offset);
+			uint64_t value = *(__u64 *)((char *)&rows.items[i].edge + family->offset);
 
 			if (!value)
 				continue;
@@ -274,8 +274,7 @@ static void write_maps(struct telemetry *telemetry, FILE *out)
 			fills[i].max_entries);
 }
 
-static void put_value(FILE *out, const char *name, const char *type, const char *help,
-		      double value)
+static void put_value(FILE *out, const char *name, const char *type, const char *help, double value)
 {
 	put_head(out, name, type, help);
 	fprintf(out, "%s %.15g\n", name, value);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every command of `weft` gets, and the exit codes they share. */
+#ifndef WEFT_TOOLS_CLI_H
+#define WEFT_TOOLS_CLI_H
+
+#include <stdbool.h>
+#include "loader/maps.h"
+
+struct json_object;
+
+enum cli_exit {
+	CLI_OK = 0,	 /* done, or: equal, healthy */
+	CLI_DIFFERS = 1, /* verify: differs; status: not healthy; check: something failed */
+	CLI_FAILED = 2,	 /* could not tell, or wrong usage */
+};
+
+struct cli {
+	const char *root;   /* --bpffs */
+	bool json;	    /* -o json */
+	bool follow;	    /* events --follow */
+	unsigned int limit; /* events --limit */
+	int argc;	    /* the command and its own arguments */
+	char **argv;
+};
+
+struct command {
+	const char *name;
+	const char *arguments; /* for the usage line */
+	const char *help;      /* one line */
+	int (*run)(const struct cli *cli);
+};
+
+int command_status(const struct cli *cli);
+int command_check(const struct cli *cli);
+int command_verify(const struct cli *cli);
+int command_explain(const struct cli *cli);
+int command_get(const struct cli *cli);
+int command_events(const struct cli *cli);
+int command_detach(const struct cli *cli);
+
+/* One line on stderr, "weft: ...". Returns CLI_FAILED. */
+int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The pinned maps, read-only; on failure says why on stderr and returns false. */
+bool cli_open_maps(const struct cli *cli, struct maps *maps);
+
+#endif /* WEFT_TOOLS_CLI_H */

@@ -130,10 +130,20 @@ static void vip_refuse(struct compilation *c, const struct weft_addr *addr)
 	c->refused_vips[i] = *addr;
 }
 
+static bool group_has(const struct claim *claims, size_t count, enum claim_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (claims[i].kind == kind)
+			return true;
+	return false;
+}
+
 /*
  * All claims for one address, best first. An interface of this node may hold
- * the cluster IPs (kube-proxy in IPVS mode), so it yields to them; towards pods
- * it counts like a Node object.
+ * the cluster IPs (kube-proxy in IPVS mode), so it yields to one that no pod
+ * claims; towards pods it counts like a Node object.
  */
 static void group_resolve(struct compilation *c, const struct claim *claims, size_t count)
 {
@@ -142,7 +152,7 @@ static void group_resolve(struct compilation *c, const struct claim *claims, siz
 	struct weft_peer peer;
 	size_t i;
 
-	if (winner->kind == CLAIM_INTERFACE && claims[count - 1].kind == CLAIM_SERVICE)
+	if (winner->kind == CLAIM_INTERFACE && !group_has(claims, count, CLAIM_POD))
 		winner = &claims[count - 1];
 	peer = winner->peer;
 	for (i = 0; i < count; i++) {

@@ -13,6 +13,18 @@
 
 #define CGROUP_LINKS_PREFIX "cg_"
 
+void cgroup_links_format_pin(char pin[PINS_NAME_LEN], const char *program)
+{
+	snprintf(pin, PINS_NAME_LEN, CGROUP_LINKS_PREFIX "%s", program);
+}
+
+const char *cgroup_links_parse_pin(const char *pin)
+{
+	size_t length = strlen(CGROUP_LINKS_PREFIX);
+
+	return strncmp(pin, CGROUP_LINKS_PREFIX, length) ? NULL : pin + length;
+}
+
 bool cgroup_links_wants(enum bpf_prog_type type)
 {
 	return type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR || type == BPF_PROG_TYPE_SOCK_OPS;
@@ -89,7 +101,7 @@ int cgroup_links_attach(struct loader *loader, const struct loader_slot *slot,
 	int fd, err;
 	bool fits;
 
-	snprintf(pin, sizeof(pin), CGROUP_LINKS_PREFIX "%s", slot->name);
+	cgroup_links_format_pin(pin, slot->name);
 	fd = pins_get(loader->root, PINS_LINKS, pin);
 	if (fd < 0)
 		return cgroup_links_create(loader, slot, pin, error);
@@ -113,9 +125,9 @@ int cgroup_links_attach(struct loader *loader, const struct loader_slot *slot,
 static int cgroup_links_prune_one(const char *name, void *context)
 {
 	struct loader *loader = context;
+	const char *program = cgroup_links_parse_pin(name);
 
-	if (strncmp(name, CGROUP_LINKS_PREFIX, strlen(CGROUP_LINKS_PREFIX)) ||
-	    loader_find_slot(loader, name + strlen(CGROUP_LINKS_PREFIX)))
+	if (!program || loader_find_slot(loader, program))
 		return 0;
 	return pins_remove(loader->root, PINS_LINKS, name);
 }

@@ -51,13 +51,19 @@ void privileges_missing(char *text, size_t size)
 	}
 }
 
-int privileges_try(void)
+int privileges_load(void)
 {
 	const struct bpf_insn insns[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "weft_try", "GPL", insns, 2, NULL);
+
+	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "weft_try", "GPL", insns, 2, NULL);
+}
+
+int privileges_try(void)
+{
+	int fd = privileges_load();
 
 	if (fd < 0)
 		return fd;

@@ -14,6 +14,8 @@ void privileges_missing(char *text, size_t size);
 
 /* Loads a TC program of two instructions, which needs what the real ones need. -EPERM. */
 int privileges_try(void);
+/* The same, and the caller gets the program, which passes everything on. */
+int privileges_load(void);
 
 /* Both, in words. */
 int privileges_check(char error[LOADER_ERROR_LEN]);

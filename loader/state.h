@@ -49,7 +49,9 @@ int programs_pin(struct loader *loader, struct bpf_object *object, char error[LO
 int programs_prune(struct loader *loader);
 void programs_close(struct loader *loader);
 
-/* cgroup_links.c */
+/* cgroup_links.c; a pin of another kind has no program: NULL */
+void cgroup_links_format_pin(char pin[PINS_NAME_LEN], const char *program);
+const char *cgroup_links_parse_pin(const char *pin);
 bool cgroup_links_wants(enum bpf_prog_type type);
 const char *cgroup_links_hook(uint32_t attach_type); /* "cgroup connect4" */
 int cgroup_links_attach(struct loader *loader, const struct loader_slot *slot,

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/lookup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "policy/address.h"
+
+static int peer_compare(const void *key, const void *item)
+{
+	return address_compare(key, &((const struct desired_peer *)item)->addr);
+}
+
+struct weft_peer lookup_peer(const struct desired *desired, const struct weft_addr *addr)
+{
+	const struct desired_peer *found = NULL;
+
+	if (desired->peer_count)
+		found = bsearch(addr, desired->peers, desired->peer_count, sizeof(*desired->peers),
+				peer_compare);
+	return found ? found->peer : (struct weft_peer){};
+}
+
+static int dest_compare(const void *key, const void *item)
+{
+	uint32_t a = *(const uint32_t *)key, b = ((const struct desired_dest *)item)->identity;
+
+	return a < b ? -1 : a > b;
+}
+
+static int entry_compare(const void *key, const void *item)
+{
+	const struct desired_entry *a = key, *b = item;
+
+	if (a->src_identity != b->src_identity)
+		return a->src_identity < b->src_identity ? -1 : 1;
+	if (a->proto != b->proto)
+		return a->proto < b->proto ? -1 : 1;
+	return a->port < b->port ? -1 : a->port > b->port;
+}
+
+static uint8_t dest_find(const struct desired_dest *dest, uint32_t src_identity, uint8_t proto,
+			 uint16_t port)
+{
+	struct desired_entry key = { .src_identity = src_identity, .proto = proto, .port = port };
+	const struct desired_entry *found = NULL;
+
+	if (dest->entry_count)
+		found = bsearch(&key, dest->entries, dest->entry_count, sizeof(*dest->entries),
+				entry_compare);
+	return found ? found->action : 0;
+}
+
+enum weft_policy_action lookup_policy(const struct desired *desired, uint32_t dst_identity,
+				      uint32_t src_identity, uint8_t proto, uint16_t port)
+{
+	const struct desired_dest *dest = NULL;
+	uint8_t exact, any;
+
+	if (desired->dest_count)
+		dest = bsearch(&dst_identity, desired->dests, desired->dest_count,
+			       sizeof(*desired->dests), dest_compare);
+	if (!dest)
+		return 0;
+	exact = dest_find(dest, src_identity, proto, port);
+	if (exact == WEFT_POLICY_ALLOW)
+		return WEFT_POLICY_ALLOW;
+	any = dest_find(dest, src_identity, proto, WEFT_ANY_PORT);
+	/* An L4 allow on any port outweighs an HTTP rule on this one: targets are additive. */
+	return any == WEFT_POLICY_ALLOW || !exact ? any : exact;
+}
+
+enum weft_reason lookup_judge(const struct desired *desired, const struct weft_peer *dst,
+			      const struct weft_peer *src, uint8_t proto, uint16_t port)
+{
+	if (!(dst->flags & WEFT_PEER_MESHED))
+		return WEFT_REASON_UNMESHED;
+	if (src->identity == WEFT_ID_HOST) {
+		if (src->flags & WEFT_PEER_LOCAL_HOST)
+			return WEFT_REASON_LOCAL_HOST;
+		if (dst->flags & WEFT_PEER_HOSTS_CLUSTER)
+			return WEFT_REASON_CLUSTER_HOST;
+		return WEFT_REASON_REMOTE_HOST;
+	}
+	if (src->identity == WEFT_ID_UNKNOWN)
+		return dst->flags & WEFT_PEER_EXTERNAL_ALLOW ? WEFT_REASON_EXTERNAL_ALLOWED :
+							       WEFT_REASON_UNKNOWN_SOURCE;
+	switch (lookup_policy(desired, dst->identity, src->identity, proto, port)) {
+	case WEFT_POLICY_ALLOW:
+		return WEFT_REASON_POLICY;
+	case WEFT_POLICY_HTTP:
+		return WEFT_REASON_HTTP_NOT_SUPPORTED_YET;
+	default:
+		return WEFT_REASON_NO_RULE;
+	}
+}
+
+enum weft_verdict_action lookup_action(uint32_t dst_flags, enum weft_reason reason)
+{
+	if (reason < WEFT_REASON_FIRST_DENY)
+		return WEFT_VERDICT_ALLOW;
+	if (dst_flags & WEFT_PEER_PERMISSIVE)
+		return WEFT_VERDICT_WOULD_DENY;
+	return WEFT_VERDICT_DENY;
+}

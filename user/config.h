@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options of weftd: flags, then WEFT_* environment variables, then defaults. */
+#ifndef WEFT_USER_CONFIG_H
+#define WEFT_USER_CONFIG_H
+
+#include <stdint.h>
+#include "bpf/weft_abi.h"
+#include "loader/maps.h"
+#include "user/log.h"
+
+enum { CONFIG_ERROR_LEN = 512 };
+
+/* Strings point into argv, the environment or this struct. */
+struct config {
+	const char *source;    /* "dir" */
+	const char *manifests; /* folder, NULL unless source is dir */
+	const char *node;
+	const char *bpffs;  /* absolute */
+	const char *cgroup; /* absolute; NULL = find the cgroup2 mount */
+	const char *listen; /* ADDR:PORT or [ADDR]:PORT */
+	const char *trust_domain;
+	enum log_level log_level;
+	enum log_format log_format;
+	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default */
+	char host_name[WEFT_NAME_LEN];	    /* what `node` defaults to */
+};
+
+/*
+ * Fills `config` from the arguments and the environment. -EINVAL with one line in `error`
+ * for a bad or missing value. --help, --version and unknown flags end the process as argp
+ * does it: 0, or 2 with a message.
+ */
+int config_parse(struct config *config, int argc, char **argv, char error[CONFIG_ERROR_LEN]);
+
+/* The flag that sets a map's size, "--max-policies"; NULL when there is none. */
+const char *config_map_flag(enum map_id id);
+
+#endif /* WEFT_USER_CONFIG_H */

@@ -68,6 +68,7 @@ static int adopt_take(struct loader *loader, struct bpf_map *map, enum map_id id
 	int err;
 
 	if (!layout_fits(id, fd, text, sizeof(text))) {
+		loader->maps_adopted = false;
 		if (replace)
 			return 0;
 		return log_fail(error, -EPROTO, "%s/%s is laid out differently (%s); %s",
@@ -100,6 +101,7 @@ static int adopt_one(struct loader *loader, struct bpf_object *object, enum map_
 		return err;
 	fd = pins_get(loader->root, PINS_MAPS, maps_name(id));
 	if (fd == -ENOENT) {
+		loader->maps_adopted = false;
 		if (!replace)
 			log_tell(LOADER_LOG_WARNING,
 				 "%s/%s is missing and made anew: what it held is lost",
@@ -121,6 +123,7 @@ int adopt_prepare(struct loader *loader, struct bpf_object *object,
 	uint32_t abi;
 	int err;
 
+	loader->maps_adopted = true;
 	err = adopt_check_abi(loader, &abi, error);
 	for (id = 0; !err && id < MAP_ID_COUNT; id++)
 		err = adopt_one(loader, object, id, options->max_entries[id], !abi, error);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
+#include "loader/build.h"
 #include "loader/log.h"
 #include "loader/state.h"
 #include "loader/tc.h"
@@ -120,6 +121,8 @@ int loader_detach_all(const char *root,
 		err = detach_pins(&walk, PINS_PROGRAMS, "program");
 	if (!err)
 		err = detach_pins(&walk, PINS_MAPS, "map");
+	if (!err)
+		err = build_forget(root);
 	if (!err)
 		err = pins_sweep(root);
 	walk.what = "directory";

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <linux/magic.h>
 #include <bpf/bpf.h>
+#include "loader/build.h"
 #include "loader/log.h"
 #include "loader/maps_state.h"
 #include "loader/privileges.h"
@@ -87,51 +88,6 @@ static int loader_enter(struct loader *loader, char error[LOADER_ERROR_LEN])
 	return err;
 }
 
-static int loader_parse(const struct loader_options *options, struct bpf_object **object,
-			char error[LOADER_ERROR_LEN])
-{
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "weft_bpf");
-	const void *elf;
-	size_t size;
-
-	elf = weft_bpf__elf_bytes(&size);
-	*object = options->object ? bpf_object__open_file(options->object, &opts) :
-				    bpf_object__open_mem(elf, size, &opts);
-	if (!*object)
-		return log_fail(error, -errno, "cannot read the BPF object: %s", strerror(errno));
-	return 0;
-}
-
-static int loader_load(struct bpf_object *object, char error[LOADER_ERROR_LEN])
-{
-	int err = bpf_object__load(object);
-
-	if (err)
-		return log_fail(
-			error, err,
-			"the kernel refused the BPF programs: %s; remedy: `weft check` tells "
-			"what it lacks",
-			strerror(-err));
-	return 0;
-}
-
-static int loader_attach(struct loader *loader, char error[LOADER_ERROR_LEN])
-{
-	int err = 0;
-	size_t i;
-
-	for (i = 0; !err && i < loader->slot_count; i++)
-		if (cgroup_links_wants(loader->slots[i].type))
-			err = cgroup_links_attach(loader, &loader->slots[i], error);
-	if (!err)
-		err = tc_refresh(loader, error);
-	if (!err)
-		err = cgroup_links_prune(loader);
-	if (!err)
-		err = programs_prune(loader);
-	return err;
-}
-
 /* Per-CPU counters of what has no entry of its own; see bpf/events.bpf.h. */
 static int loader_create_overflow(const struct maps *maps, enum map_id id, size_t key_size,
 				  size_t value_size)
@@ -167,6 +123,98 @@ static int loader_fill(const struct maps *maps, char error[LOADER_ERROR_LEN])
 		     0;
 }
 
+static int loader_parse(const struct loader_options *options, struct bpf_object **object,
+			char build[BUILD_ID_LEN], char error[LOADER_ERROR_LEN])
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "weft_bpf");
+	const void *elf;
+	size_t size;
+
+	elf = weft_bpf__elf_bytes(&size);
+	build[0] = '\0';
+	if (!options->object)
+		build_identify(elf, size, build);
+	*object = options->object ? bpf_object__open_file(options->object, &opts) :
+				    bpf_object__open_mem(elf, size, &opts);
+	if (!*object)
+		return log_fail(error, -errno, "cannot read the BPF object: %s", strerror(errno));
+	return 0;
+}
+
+static int loader_load(struct bpf_object *object, char error[LOADER_ERROR_LEN])
+{
+	int err = bpf_object__load(object);
+
+	if (err)
+		return log_fail(
+			error, err,
+			"the kernel refused the BPF programs: %s; remedy: `weft check` tells "
+			"what it lacks",
+			strerror(-err));
+	return 0;
+}
+
+/* New programs, and maps where there are none. */
+static int loader_replace(struct loader *loader, struct bpf_object *object, const char *build,
+			  uint64_t *last, char error[LOADER_ERROR_LEN])
+{
+	int err = loader_load(object, error);
+
+	loader_mark(last, &loader->timing.load_ns);
+	if (!err)
+		err = build_forget(loader->root);
+	if (!err)
+		err = adopt_pin(loader, object, error);
+	if (!err)
+		err = programs_pin(loader, object, error);
+	if (!err && build[0])
+		err = build_record(loader, build);
+	return err;
+}
+
+/* Leaves all maps and programs pinned and loader->maps and loader->slots filled. */
+static int loader_provide(struct loader *loader, const struct loader_options *options,
+			  uint64_t *last, char error[LOADER_ERROR_LEN])
+{
+	struct bpf_object *object = NULL;
+	char build[BUILD_ID_LEN];
+	bool reuse = false;
+	int err;
+
+	err = loader_parse(options, &object, build, error);
+	if (!err)
+		err = adopt_prepare(loader, object, options, error);
+	if (!err)
+		reuse = loader->maps_adopted && build_is_pinned(loader, build) &&
+			programs_reuse(loader, object);
+	loader_mark(last, &loader->timing.adopt_ns);
+	if (!err)
+		err = reuse ? adopt_pin(loader, object, error) :
+			      loader_replace(loader, object, build, last, error);
+	bpf_object__close(object);
+	if (!err)
+		err = loader_fill(&loader->maps, error);
+	loader_mark(last, &loader->timing.pin_ns);
+	return err;
+}
+
+static int loader_attach(struct loader *loader, char error[LOADER_ERROR_LEN])
+{
+	int err = 0;
+	size_t i;
+
+	for (i = 0; !err && i < loader->slot_count; i++)
+		if (cgroup_links_wants(loader->slots[i].type))
+			err = cgroup_links_attach(loader, &loader->slots[i], error);
+	if (!err)
+		err = tc_refresh(loader, error);
+	if (!err)
+		err = cgroup_links_prune(loader);
+	if (!err)
+		err = programs_prune(loader);
+	return err;
+}
+
 /* Last of all: it says that everything else is in place. */
 static int loader_write_config(const struct loader *loader, const struct loader_options *options,
 			       char error[LOADER_ERROR_LEN])
@@ -189,8 +237,6 @@ static int loader_write_config(const struct loader *loader, const struct loader_
 static int loader_start(struct loader *loader, const struct loader_options *options,
 			char error[LOADER_ERROR_LEN])
 {
-	struct loader_timing *timing = &loader->timing;
-	struct bpf_object *object = NULL;
 	uint64_t last = 0;
 	int err;
 
@@ -198,28 +244,14 @@ static int loader_start(struct loader *loader, const struct loader_options *opti
 	err = loader_check(loader, options, error);
 	if (!err)
 		err = loader_enter(loader, error);
-	loader_mark(&last, &timing->check_ns);
+	loader_mark(&last, &loader->timing.check_ns);
 	if (!err)
-		err = loader_parse(options, &object, error);
-	if (!err)
-		err = adopt_prepare(loader, object, options, error);
-	loader_mark(&last, &timing->adopt_ns);
-	if (!err)
-		err = loader_load(object, error);
-	loader_mark(&last, &timing->load_ns);
-	if (!err)
-		err = adopt_pin(loader, object, error);
-	if (!err)
-		err = loader_fill(&loader->maps, error);
-	if (!err)
-		err = programs_pin(loader, object, error);
-	bpf_object__close(object);
-	loader_mark(&last, &timing->pin_ns);
+		err = loader_provide(loader, options, &last, error);
 	if (!err)
 		err = loader_attach(loader, error);
 	if (!err)
 		err = loader_write_config(loader, options, error);
-	loader_mark(&last, &timing->attach_ns);
+	loader_mark(&last, &loader->timing.attach_ns);
 	return err;
 }
 

@@ -4,12 +4,13 @@
  *
  * Layout below the pin root (on a bpffs):
  *	<root>/weft_*			maps
+ *	<root>/build			which build the pins are of (a symbolic link to nowhere)
  *	<root>/programs/<program>	programs
  *	<root>/links/cg_<program>	links of cgroup programs
  *	<root>/links/tc_<ifindex>_to_pod, tc_<ifindex>_from_pod
  *					TC links (tcx; below Linux 6.6 clsact filters, which
- *					have no pin: their place is kept by an empty map-less
- *					record, see loader/tc.c)
+ *					have no pin: their place is kept by a symbolic link
+ *					to nowhere)
  */
 #ifndef WEFT_LOADER_LOADER_H
 #define WEFT_LOADER_LOADER_H
@@ -45,7 +46,8 @@ void loader_set_log(void (*log)(int level, const char *text));
 struct loader_timing {
 	uint64_t check_ns; /* bpffs, privileges, lock */
 	uint64_t adopt_ns; /* parse the object, look at pinned maps */
-	uint64_t load_ns;  /* create maps, verify and load programs */
+	uint64_t load_ns;  /* create maps, verify and load programs; 0 when all pins are of this
+			      build */
 	uint64_t pin_ns;
 	uint64_t attach_ns;
 };

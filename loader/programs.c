@@ -90,11 +90,19 @@ static bool programs_same(int left_fd, int right_fd)
 	return true;
 }
 
-/* The pinned program if it is the same, else the new one, now pinned. */
-static int programs_pin_one(struct loader *loader, struct loader_slot *slot, int fd)
+static int programs_identify(struct loader_slot *slot)
 {
 	struct bpf_prog_info info = { 0 };
 	__u32 length = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(slot->fd, &info, &length);
+
+	slot->id = info.id;
+	return err;
+}
+
+/* The pinned program if it is the same, else the new one, now pinned. */
+static int programs_pin_one(struct loader *loader, struct loader_slot *slot, int fd)
+{
 	int pinned, err;
 
 	pinned = pins_get(loader->root, PINS_PROGRAMS, slot->name);
@@ -110,9 +118,23 @@ static int programs_pin_one(struct loader *loader, struct loader_slot *slot, int
 		if (err)
 			return err;
 	}
-	err = bpf_obj_get_info_by_fd(slot->fd, &info, &length);
-	slot->id = info.id;
-	return err;
+	return programs_identify(slot);
+}
+
+/* NULL when there are too many or the name is too long. */
+static struct loader_slot *programs_add_slot(struct loader *loader, struct bpf_program *program)
+{
+	const char *name = bpf_program__name(program);
+	struct loader_slot *slot;
+
+	if (loader->slot_count == LOADER_PROGRAM_MAX || strlen(name) >= LOADER_PROGRAM_NAME_LEN)
+		return NULL;
+	slot = &loader->slots[loader->slot_count++];
+	snprintf(slot->name, sizeof(slot->name), "%.15s", name);
+	slot->fd = -1;
+	slot->type = bpf_program__type(program);
+	slot->attach_type = bpf_program__expected_attach_type(program);
+	return slot;
 }
 
 int programs_pin(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN])
@@ -122,25 +144,32 @@ int programs_pin(struct loader *loader, struct bpf_object *object, char error[LO
 	int err;
 
 	bpf_object__for_each_program(program, object) {
-		const char *name = bpf_program__name(program);
-
 		if (bpf_program__fd(program) < 0)
 			continue;
-		if (loader->slot_count == LOADER_PROGRAM_MAX ||
-		    strlen(name) >= LOADER_PROGRAM_NAME_LEN)
-			return log_fail(error, -E2BIG, "program %s: too many, or name too long",
-					name);
-		slot = &loader->slots[loader->slot_count++];
-		snprintf(slot->name, sizeof(slot->name), "%.15s", name);
-		slot->fd = -1;
-		slot->type = bpf_program__type(program);
-		slot->attach_type = bpf_program__expected_attach_type(program);
-		err = programs_pin_one(loader, slot, bpf_program__fd(program));
+		slot = programs_add_slot(loader, program);
+		err = slot ? programs_pin_one(loader, slot, bpf_program__fd(program)) : -E2BIG;
 		if (err)
-			return log_fail(error, err, "cannot pin program %s below %s: %s", name,
-					loader->root, strerror(-err));
+			return log_fail(error, err, "cannot pin program %s below %s: %s",
+					bpf_program__name(program), loader->root, strerror(-err));
 	}
 	return 0;
+}
+
+bool programs_reuse(struct loader *loader, struct bpf_object *object)
+{
+	struct bpf_program *program;
+	struct loader_slot *slot;
+
+	bpf_object__for_each_program(program, object) {
+		slot = programs_add_slot(loader, program);
+		if (slot)
+			slot->fd = pins_get(loader->root, PINS_PROGRAMS, slot->name);
+		if (!slot || slot->fd < 0 || programs_identify(slot)) {
+			programs_close(loader);
+			return false;
+		}
+	}
+	return true;
 }
 
 static int programs_prune_one(const char *name, void *context)

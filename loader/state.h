@@ -27,6 +27,7 @@ struct loader {
 	int cgroup_fd;
 	uint64_t cgroup_id;
 	struct maps maps;
+	bool maps_adopted; /* all of them were pinned and fit */
 	struct loader_slot slots[LOADER_PROGRAM_MAX];
 	size_t slot_count;
 	struct loader_timing timing;
@@ -45,6 +46,8 @@ int adopt_pin(struct loader *loader, struct bpf_object *object, char error[LOADE
  * same stays, and with it all links to it.
  */
 int programs_pin(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN]);
+/* Fills the slots from pins, which are of this build; false when one is missing. */
+bool programs_reuse(struct loader *loader, struct bpf_object *object);
 /* Unpins programs of other builds that this one has not. */
 int programs_prune(struct loader *loader);
 void programs_close(struct loader *loader);

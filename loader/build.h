@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which build the pinned programs are of. Verifying them takes most of an agent's start; an agent
+ * that finds the programs of its own build, and every map they use, takes them as they are.
+ *
+ * The record <root>/build is removed before the first pin is changed and written after the
+ * last one: while it is there, all pins are of that build, whatever was killed and when.
+ */
+#ifndef WEFT_LOADER_BUILD_H
+#define WEFT_LOADER_BUILD_H
+
+#include "loader/state.h"
+
+enum { BUILD_ID_LEN = 32 };
+
+/* Of a BPF object; the loader sets no constants in it, or they would have to be part of it. */
+void build_identify(const void *elf, size_t size, char id[BUILD_ID_LEN]);
+
+/* Whether all pins are of this build. */
+bool build_is_pinned(const struct loader *loader, const char *id);
+
+int build_forget(const char *root);
+int build_record(const struct loader *loader, const char *id);
+
+#endif /* WEFT_LOADER_BUILD_H */

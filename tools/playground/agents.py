@@ -88,7 +88,7 @@ class Agent:
         deadline = loop.time() + START_TIMEOUT
         reason = "no answer on /readyz"
         while loop.time() < deadline:
-            self._check_alive()
+            self.check_alive()
             try:
                 status, body = await self._get("/readyz")
                 if status == 200:
@@ -100,7 +100,13 @@ class Agent:
         raise PlaygroundError(f"agent on node {self.node.name} is not ready after "
                               f"{START_TIMEOUT:.0f} s: {reason}", tail(self.node.log))
 
-    def _check_alive(self):
+    @property
+    def ended_on_purpose(self):
+        """Somebody stopped or killed it; anything else is a crash worth an error."""
+        return not self.running and (self.child is None or self.child.exited.result() in
+                                     (0, -signal.SIGTERM, -signal.SIGKILL))
+
+    def check_alive(self):
         if not self.running:
             status = self.child.exited.result() if self.child else None
             how = f"was killed by signal {-status}" if status is not None and status < 0 \
@@ -118,8 +124,11 @@ class Agent:
                 f"{STOP_TIMEOUT:.0f} s of {signal.Signals(number).name}", tail(self.node.log))
 
     async def missing(self, folder, pods):
-        """What this agent has not taken in yet, as text; '' when nothing."""
-        self._check_alive()
+        """What this agent has not taken in yet, as text; '' when nothing. An agent that was
+        stopped meanwhile has nothing to take in, one that crashed raises."""
+        if self.ended_on_purpose:
+            return ""
+        self.check_alive()
         try:
             code, body = await self._get("/v1/status")
             status = json.loads(body)

@@ -187,6 +187,7 @@ def do_down(place, _options, arguments, _command, _invoked):
 
 def do_up(place, options, arguments, _command, invoked):
     import shlex
+    import signal
 
     from . import client, manifests, teardown
     directory, = _expect(arguments, "DIR")
@@ -206,7 +207,8 @@ def do_up(place, options, arguments, _command, invoked):
             raise
         weftd = "weftd"
     extra = options.get("--agent-args", os.environ.get("WEFT_PLAYGROUND_AGENT_ARGS", ""))
-    client.start_supervisor(place, __file__.replace("cli.py", "weft-playground"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    client.start_supervisor(place, os.path.dirname(__file__) + "/weft-playground")
     try:
         client.request(place, timeout + 60, do="up", sources=sources, topology=topology,
                        agents=with_agents, agent_args=shlex.split(extra), weftd=weftd,
@@ -356,5 +358,7 @@ def _main(argv):
     name = options.get("--name", name)
     if rest is not None and command not in ("exec", "node"):
         raise UsageError(f"{command} takes no '--'")
+    if os.geteuid() != 0:
+        raise PlaygroundError("must run as root (it creates network namespaces and cgroups)")
     handler = globals()["do_" + command.lstrip("_")]
     return handler(Paths(name), options, arguments, rest or [], argv[0])

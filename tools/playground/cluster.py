@@ -69,7 +69,7 @@ class Cluster:
         wanted = {}
         pods = [self.pods[identity] for identity in sorted(self.pods)]
         for key in sorted(self.services):
-            for document in endpoints.of_service(self.services[key], pods):
+            for document in self._slices_of(key, pods):
                 metadata = document["metadata"]
                 slice_key = objects.key_of(document)
                 if slice_key in self._documents:
@@ -84,6 +84,14 @@ class Cluster:
         for key in self._slices.keys() - wanted.keys():
             self.folder.withdraw(key)
         self._slices = wanted
+
+    def _slices_of(self, key, pods):
+        try:
+            return endpoints.of_service(self.services[key], pods)
+        except (TypeError, ValueError, AttributeError) as error:
+            # A Service may be broken on purpose; the others still get their slices.
+            print(f"{key}: no EndpointSlices: {error}", file=sys.stderr, flush=True)
+            return []
 
     # --- objects
 
@@ -170,6 +178,7 @@ class Cluster:
             for pod in created:
                 with contextlib.suppress(PlaygroundError, OSError):
                     await self._remove_pod(pod, 0)
+                pod.settled.set()
             raise
         for pod in created:
             pod.set_plumbed()
@@ -185,6 +194,8 @@ class Cluster:
                 pod.start(known)
             except PlaygroundError as error:
                 failures.append(str(error))
+            finally:
+                pod.settled.set()
         if failures:
             raise PlaygroundError("; ".join(failures))
 
@@ -221,6 +232,9 @@ class Cluster:
         return asyncio.shield(task)
 
     async def _drain_and_remove(self, pod, grace):
+        await pod.settled.wait()
+        if self.pods.get((pod.namespace, pod.name)) is not pod:
+            return  # its creation failed and was undone
         pod.mark_terminating(grace)
         self.flush()
         with contextlib.suppress(PlaygroundError):

@@ -62,6 +62,8 @@ class Supervisor:
         self.cluster = Cluster(self.paths, request["topology"], request["cwd"], make_agent)
         await self.cluster.up(plan, self.with_agents)
         await self.cluster.wait_agents(request["timeout"])
+        for node in self.cluster.nodes.values() if self.with_agents else ():
+            node.agent.check_alive()
         self.is_up = True
         return {"pods": len(self.cluster.pods), "nodes": len(self.cluster.nodes)}
 

@@ -96,7 +96,7 @@ def of_service(service, pods):
     chosen = [pod for pod in pods if pod.namespace == service["metadata"].get("namespace")
               and pod.phase == "Running" and selects(selector, pod)]
     result = []
-    for family in spec.get("ipFamilies") or services.families(spec):
+    for family in services.families(spec):
         groups = {}
         for pod in chosen:
             for address in pod.addresses:

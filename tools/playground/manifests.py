@@ -102,25 +102,39 @@ def _check_depth(text, origin):
             depth -= 1
 
 
+def _parse_json(text, origin):
+    """The document, or None when the text is no JSON (it may still be flow-style YAML)."""
+    try:
+        document = json.loads(text, parse_float=lambda number: _plain(
+            number, "tag:yaml.org,2002:float"))
+    except (ValueError, RecursionError):
+        return None
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for value in level if isinstance(value, (dict, list))
+                 for child in (value.values() if isinstance(value, dict) else value)]
+        if not level:
+            return [document]
+    raise PlaygroundError(f"{origin}: nested deeper than {MAX_DEPTH} levels")
+
+
 def parse(text, origin):
     """All documents of a YAML or JSON text, `List`s flattened, empty documents left out."""
     documents = None
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            documents = [json.loads(text, parse_float=lambda number: _plain(
-                number, "tag:yaml.org,2002:float"))]
-        except (ValueError, RecursionError):
-            documents = None
-    if documents is None:
-        try:
+    try:
+        if text.lstrip()[:1] in ("{", "["):
+            documents = _parse_json(text, origin)
+        if documents is None:
             _check_depth(text, origin)
             documents = list(yaml.load_all(text, Loader=_Loader))
-        except (yaml.YAMLError, ValueError, TypeError) as error:
-            raise PlaygroundError(f"{origin}: not parseable: {' '.join(str(error).split())}") \
-                from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise PlaygroundError(f"{origin}: not parseable: {' '.join(str(error).split())}") from None
     result = []
-    for document in documents:
-        _flatten(document, result)
+    try:
+        for document in documents:
+            _flatten(document, result)
+    except RecursionError:
+        raise PlaygroundError(f"{origin}: a List that contains itself") from None
     return result
 
 

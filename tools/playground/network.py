@@ -9,9 +9,11 @@ veth pair is created inside the playground's own namespaces.
     pod:     eth0 (one address of each family)
 """
 import asyncio
+import contextlib
 import os
 
 from . import addresses, kernel, spawn
+from .errors import PlaygroundError
 
 TOPOLOGIES = ("bridge", "routed")
 ROUTED_GATEWAY_V4 = "169.254.1.1"
@@ -30,6 +32,23 @@ _ROUTER = {
     "bridge/bridge-nf-call-iptables": "0", "bridge/bridge-nf-call-ip6tables": "0",
     "bridge/bridge-nf-call-arptables": "0",
 }
+
+
+# Name servers answer "refused" as often as they are asked, see _nameserver_lines().
+_FABRIC = {**_ROUTER, "ipv4/icmp_ratelimit": "0", "ipv6/icmp/ratelimit": "0"}
+
+
+def _nameserver_lines():
+    """This machine's name servers cannot be reached from inside. Giving their addresses to the
+    fabric, where nothing listens, makes look-ups fail at once instead of after seconds."""
+    servers = set()
+    with contextlib.suppress(OSError), open("/etc/resolv.conf", encoding="utf-8",
+                                            errors="replace") as file:
+        for words in map(str.split, file):
+            if words[:1] == ["nameserver"] and len(words) > 1:
+                servers.add(addresses.parse(words[1]))
+    return [_address_line(str(server), server.max_prefixlen, "lo") for server in servers
+            if server and not server.is_loopback and not server.is_link_local]
 
 
 def _set_sysctls(netns, values):
@@ -71,7 +90,7 @@ class Network:
         netns = self.paths.fabric_netns
         kernel.share_netns_directory(os.path.dirname(netns))
         kernel.create_netns(netns)
-        _set_sysctls(netns, _ROUTER)
+        _set_sysctls(netns, _FABRIC)
         v4, v6 = addresses.FABRIC_V4, addresses.FABRIC_V6
         await _ip(netns, [
             "link set lo up",
@@ -81,6 +100,7 @@ class Network:
             _address_line(str(v6), 64, "br0"),
             "route add unreachable default metric 4278198272",
             "route add unreachable ::/0 metric 4278198272",
+            *_nameserver_lines(),
         ])
 
     async def add_node(self, node, peers):
@@ -194,5 +214,6 @@ class Network:
     @staticmethod
     async def disconnect_pod(node, pod):
         """Delete the pod's link at once; the namespace itself goes with its last process."""
-        await _ip(node.netns, [f"link del {pod.interface}"])
+        with contextlib.suppress(PlaygroundError):  # it may not have come that far
+            await _ip(node.netns, [f"link del {pod.interface}"])
         kernel.remove_netns(pod.netns)

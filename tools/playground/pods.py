@@ -2,8 +2,10 @@
 """Pods: a network namespace, a cgroup, a pause process, and containers kept running."""
 import asyncio
 import copy
+import hashlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -30,6 +32,9 @@ def validate(document, where):
         float(spec.get("terminationGracePeriodSeconds") or 0)
     except (TypeError, ValueError):
         raise PlaygroundError(f"{where}: bad terminationGracePeriodSeconds") from None
+    uid = objects.mapping(document, "metadata").get("uid")
+    if uid is not None and not re.match(r"[A-Za-z0-9._-]{1,64}\Z", str(uid)):
+        raise PlaygroundError(f"{where}: bad metadata.uid {uid!r}")
     containers = objects.sequence(spec, "containers")
     if not containers:
         raise PlaygroundError(f"{where}: no containers")
@@ -163,7 +168,7 @@ class Pod:
         self.uid = str(metadata["uid"])
         self.hostname = str(self.spec.get("hostname") or self.name)[:63]
         self.host_network = self.spec.get("hostNetwork") is True
-        self.interface = "veth" + self.uid.replace("-", "")[:10]
+        self.interface = "veth" + hashlib.sha256(self.uid.encode()).hexdigest()[:10]
         self.netns = node.netns if self.host_network else \
             paths.pod_netns(self.namespace, self.name, self.uid)
         self.cgroup = f"{node.cgroup}/kubepods/besteffort/pod{self.uid}"
@@ -172,6 +177,8 @@ class Pod:
         self.terminating = False
         self.deletion_timestamp = None
         self.pause = None
+        # Set when creation is over, well or badly; only then may the pod be removed.
+        self.settled = asyncio.Event()
         self._cwd = cwd
         self._on_change = on_change
         self._start_time = objects.now()

@@ -99,6 +99,7 @@ def remove(place):
         cgroups.kill(place.cgroup)
     _end_supervisor(place)
     if os.path.isdir(place.cgroup):
+        cgroups.kill(place.cgroup)  # what it started between the first kill and its end
         cgroups.remove(place.cgroup)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(place.cgroup))
@@ -116,8 +117,9 @@ def remove(place):
 def _end_supervisor(place):
     """The kill of the cgroup normally took the supervisor along; make sure and wait."""
     deadline = time.monotonic() + 10
-    pid = supervisor_pid(place)
     while is_alive(place):
+        # Asked anew each time: one that has only just been forked writes its pid late.
+        pid = supervisor_pid(place)
         if pid and is_alive(place):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -1,105 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A playground with agents, for tests: up, apply, probe from pods, look at nodes, down."""
+"""A playground with agents, for tests: what its pods experience, and what reached them."""
 import json
 import os
 import pathlib
-import subprocess
+import sys
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parent.parent
-BUILD = pathlib.Path(os.environ.get("WEFT_BUILD", TOP / "build")).resolve()
-PLAYGROUND = BUILD / "weft-playground"
-WEFT = BUILD / "weft"
+sys.path.insert(0, str(HERE.parent.parent / "tools" / "playground"))
+from api import PYTHON, Playground, PlaygroundError  # noqa: E402,F401  pylint: disable=wrong-import-position
+
 SERVER = HERE / "server.py"
 PROBE = HERE / "probe.py"
-PYTHON = "/usr/bin/python3"
 
 
-class PlaygroundError(RuntimeError):
-    """A playground command failed; its message says why."""
-
-
-class Mesh:
-    """One playground. Use as a context manager; `down` always runs."""
+class Mesh(Playground):
+    """A playground of a unique name that is made from YAML text."""
 
     counter = 0
 
     def __init__(self, topology="bridge", arguments=()):
         Mesh.counter += 1
-        self.name = "t%d-%d" % (os.getpid(), Mesh.counter)
-        self.topology = topology
-        self.arguments = list(arguments)
+        super().__init__("t%d-%d" % (os.getpid(), Mesh.counter))
+        self.options = ["--topology", topology, *arguments]
         self.folder = tempfile.TemporaryDirectory(prefix="weft-e2e-")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.run("down", check=False)
+    def __exit__(self, *problem):
+        super().__exit__(*problem)
         self.folder.cleanup()
 
-    def run(self, *arguments, text=None, check=True, timeout=60):
-        """One playground command; its standard output."""
-        done = subprocess.run([str(PLAYGROUND), "--name", self.name, *arguments], input=text,
-                              capture_output=True, text=True, check=False, timeout=timeout)
-        if check and done.returncode:
-            raise PlaygroundError("%s: %s%s" % (" ".join(arguments[:4]), done.stderr, done.stdout))
-        return done.stdout
-
     def up(self, manifests):
-        """Starts the cluster of this YAML text ({received} is a folder that pods may write to)."""
-        path = pathlib.Path(self.folder.name, "cluster.yaml")
-        path.write_text(manifests, encoding="utf-8")
-        self.run("up", "--topology", self.topology, *self.arguments, str(path.parent), timeout=120)
+        """Starts the cluster of this YAML text."""
+        cluster = pathlib.Path(self.folder.name, "cluster")
+        cluster.mkdir(exist_ok=True)
+        (cluster / "cluster.yaml").write_text(manifests, encoding="utf-8")
+        super().up(cluster, *self.options)
         return self
 
-    def apply(self, manifests, wait=True):
-        self.run("apply", *([] if wait else ["--no-wait"]), "-f", "-", text=manifests)
-
-    def delete(self, manifests, wait=True):
-        self.run("delete", *([] if wait else ["--no-wait"]), "-f", "-", text=manifests)
-
-    def status(self):
-        return json.loads(self.run("status", "-o", "json"))
-
-    def node(self, name):
-        return next(n for n in self.status()["nodes"] if n["name"] == name)
-
-    def pod(self, name, namespace="default"):
-        return next(p for p in self.status()["pods"]
-                    if p["name"] == name and p["namespace"] == namespace)
-
-    def service(self, name, namespace="default"):
-        return next(s for s in self.status()["services"]
-                    if s["name"] == name and s["namespace"] == namespace)
-
-    def exec(self, pod, *command, namespace="default", text=None, check=True, timeout=60):
-        return self.run("exec", "-n", namespace, pod, "--", *command, text=text, check=check,
-                        timeout=timeout)
-
-    def popen(self, pod, *command, namespace="default", **options):
-        """A process in a pod that the test talks to; the caller ends it."""
-        return subprocess.Popen([str(PLAYGROUND), "--name", self.name, "exec", "-n", namespace, pod,
-                                 "--", *command], text=True, **options)
-
-    def on_node(self, node, *command, check=True, timeout=60):
-        return self.run("node", node, "--", *command, check=check, timeout=timeout)
-
-    def weft(self, node, *arguments):
-        """(exit code, parsed JSON or None, standard error) of `weft -o json`."""
-        done = subprocess.run([str(PLAYGROUND), "--name", self.name, "node", node, "--", str(WEFT),
-                               "-o", "json", *arguments], capture_output=True, text=True, check=False,
-                              timeout=60)
+    def weft_json(self, node, *arguments):
+        """(exit code, parsed output or None, standard error) of `weft -o json`."""
+        done = self.weft(node, "-o", "json", *arguments)
         try:
             return done.returncode, json.loads(done.stdout), done.stderr
         except json.JSONDecodeError:
             return done.returncode, None, done.stderr
-
-    def get(self, node, path):
-        """Body of the agent's HTTP interface."""
-        return self.on_node(node, "curl", "-sS", "--max-time", "10", "http://127.0.0.1:9464" + path)
 
     def probe(self, pod, probes, namespace="default", timeout=120):
         """Runs probes (see probe.py) from inside a pod; their results in order."""

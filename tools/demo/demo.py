@@ -16,10 +16,11 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parent.parent
-BUILD = pathlib.Path(os.environ.get("WEFT_BUILD", TOP / "build")).resolve()
+sys.path.insert(0, str(HERE.parent / "playground"))
+from api import BUILD, PYTHON, Playground, PlaygroundError  # noqa: E402  pylint: disable=wrong-import-position
+
 EVIDENCE = BUILD / "demo"
-NAME = "demo-%d" % os.getpid()
+CLUSTER = Playground("demo-%d" % os.getpid())
 NODES = ("node-a", "node-b")
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
@@ -48,29 +49,15 @@ def step(title):
     print("\n" + paint("== " + title, "1"), flush=True)
 
 
-def playground(*arguments, text=None, check=True):
-    command = [str(BUILD / "weft-playground"), "--name", NAME, *arguments]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=90)
-    if check and done.returncode:
-        raise RuntimeError("%s: %s" % (" ".join(arguments[:3]), done.stderr.strip() or done.stdout.strip()))
-    return done.stdout
-
-
 def apply(name):
     start = time.monotonic()
-    playground("apply", "-f", str(HERE / "manifests" / name))
+    CLUSTER.apply(HERE / "manifests" / name)
     return (time.monotonic() - start) * 1000
 
 
 def client(pod, *arguments):
     """Runs the demo's client in a pod; what its socket experienced."""
-    out = playground("exec", "-n", "shop", pod, "--", "/usr/bin/python3", str(HERE / "client.py"),
-                     *[str(a) for a in arguments])
-    return json.loads(out)
-
-
-def weft(node, *arguments):
-    return playground("node", node, "--", str(BUILD / "weft"), *arguments, check=False)
+    return json.loads(CLUSTER.exec(pod, PYTHON, HERE / "client.py", *arguments, namespace="shop"))
 
 
 def describe(result):
@@ -131,26 +118,24 @@ def show_splits(checks, vips):
 
 def show_agent_down(checks, vips):
     step("kill -9 of node-a's agent: the kernel goes on enforcing")
-    playground("agent", "node-a", "kill")
+    CLUSTER.agent("node-a", "kill")
     good, bad = client("frontend", "get", vips["api"]["IPv4"], 80), client("intruder", "get", vips["api"]["IPv4"], 80)
     checks.check("frontend -> api still allowed", good["ok"], describe(good))
     checks.check("intruder -> api still refused", not bad["ok"], describe(bad))
     start = time.monotonic()
-    playground("agent", "node-a", "start")
+    CLUSTER.agent("node-a", "start")
     print(paint("  agent back and ready after %.0f ms" % ((time.monotonic() - start) * 1000), "2"))
 
 
 def show_revocation(checks, vips):
     step("Revocation: the TrafficTarget is deleted under a live keep-alive connection")
-    holder = subprocess.Popen(
-        [str(BUILD / "weft-playground"), "--name", NAME, "exec", "-n", "shop", "frontend", "--",
-         "/usr/bin/python3", str(HERE / "client.py"), "hold", vips["api"]["IPv4"], "80", "10"],
-        stdout=subprocess.PIPE, text=True)
+    holder = CLUSTER.popen("frontend", PYTHON, HERE / "client.py", "hold", vips["api"]["IPv4"], 80, 10,
+                           namespace="shop", stdout=subprocess.PIPE)
     try:
         opened = json.loads(holder.stdout.readline())
         time.sleep(0.3)
         revoked = time.time()
-        playground("delete", "-f", str(HERE / "manifests" / "access.yaml"))
+        CLUSTER.delete(HERE / "manifests" / "access.yaml")
         result = json.loads(holder.stdout.readline())
     finally:
         holder.terminate()
@@ -168,10 +153,9 @@ def collect(checks):
     """The views of weft, and the evidence files."""
     events, metrics = [], {}
     for node in NODES:
-        text = weft(node, "events", "-o", "json")
-        for line in text.splitlines():
+        for line in CLUSTER.weft(node, "events", "-o", "json").stdout.splitlines():
             events.append({"node": node, **json.loads(line)})
-        metrics[node] = playground("node", node, "--", "curl", "-s", "http://127.0.0.1:9464/metrics")
+        metrics[node] = CLUSTER.get(node, "/metrics")
     (EVIDENCE / "events.json").write_text(json.dumps(events, indent=1), encoding="utf-8")
     (EVIDENCE / "metrics.txt").write_text(
         "".join("# node %s\n%s" % (n, t) for n, t in metrics.items()), encoding="utf-8")
@@ -195,17 +179,15 @@ def show_views(checks):
     apply("access.yaml")
     for arguments in (("status",), ("get", "splits"), ("explain", "shop/intruder", "shop/api-v1", "8080"), ("verify",)):
         print(paint("  $ weft " + " ".join(arguments), "36"))
-        for line in weft("node-a", *arguments).splitlines()[:14]:
+        for line in CLUSTER.weft("node-a", *arguments).stdout.splitlines()[:14]:
             print("    " + line)
-    verified = subprocess.run([str(BUILD / "weft-playground"), "--name", NAME, "node", "node-a", "--",
-                               str(BUILD / "weft"), "verify"], capture_output=True, check=False)
-    checks.check("weft verify: every map and every attach point is as compiled", verified.returncode == 0)
+    checks.check("weft verify: every map and every attach point is as compiled",
+                 CLUSTER.weft("node-a", "verify").returncode == 0)
 
 
 def service_addresses():
-    status = json.loads(playground("status", "-o", "json"))
     return {s["name"]: {("IPv6" if ":" in ip else "IPv4"): ip for ip in s["clusterIPs"]}
-            for s in status["services"]}
+            for s in CLUSTER.status()["services"]}
 
 
 def run(checks, folder):
@@ -215,8 +197,8 @@ def run(checks, folder):
             manifest.read_text(encoding="utf-8").replace("@DEMO@", str(HERE)), encoding="utf-8")
     step("A cluster of two nodes and five pods (network namespaces and cgroups on this kernel)")
     start = time.monotonic()
-    playground("up", str(cluster))
-    print("  up in %.1f s: %s" % (time.monotonic() - start, NAME))
+    CLUSTER.up(cluster)
+    print("  up in %.1f s: %s" % (time.monotonic() - start, CLUSTER.name))
     vips = service_addresses()
     show_default_deny(checks, vips)
     show_access(checks, vips)
@@ -238,10 +220,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="weft-demo-") as folder:
         try:
             run(checks, folder)
-        except (RuntimeError, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError) as failure:
+        except (PlaygroundError, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError) as failure:
             problem = "%s: %s" % (type(failure).__name__, failure)
         finally:
-            playground("down", check=False)
+            CLUSTER.run("down", check=False)
     seconds = time.monotonic() - started
     held = len(checks.items) - len(checks.failed)
     summary = {"checks": checks.items, "held": held, "failed": len(checks.failed),

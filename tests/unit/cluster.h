@@ -23,8 +23,8 @@ struct cluster {
 	struct store *store;
 	struct names *names;
 	struct desired desired;
-	struct findings parsed;		/* of the objects by themselves */
-	struct findings findings;	/* of the last compilation */
+	struct findings parsed;	  /* of the objects by themselves */
+	struct findings findings; /* of the last compilation */
 	struct node_facts facts;
 };
 
@@ -106,8 +106,8 @@ cluster_put(struct cluster *cluster, const char *kind, const char *format, ...)
 static inline void cluster_put_namespace(struct cluster *cluster, const char *name,
 					 const char *mode)
 {
-	cluster_put(cluster, "Namespace", "'metadata':{'name':'%s','labels':{'weft.dev/mesh':'%s'}}",
-		    name, mode);
+	cluster_put(cluster, "Namespace",
+		    "'metadata':{'name':'%s','labels':{'weft.dev/mesh':'%s'}}", name, mode);
 }
 
 /* A pod of node-1, its ServiceAccount and IPv4 address; `labels` like "'app':'api'". */
@@ -173,9 +173,8 @@ static inline const struct desired_peer *cluster_peer(const struct cluster *clus
 	return NULL;
 }
 
-static inline const struct desired_service *cluster_service(const struct cluster *cluster,
-							    const char *vip, uint8_t proto,
-							    uint16_t port)
+static inline const struct desired_service *
+cluster_service(const struct cluster *cluster, const char *vip, uint8_t proto, uint16_t port)
 {
 	struct weft_addr addr = cluster_addr(vip);
 	size_t i;

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Random clusters: compiler and reference evaluator must agree about every connection. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <cmocka.h>
+#include "unit/differential.h"
+
+enum {
+	CLUSTERS = 3000,
+	SECONDS = 3, /* enough; a slow machine checks fewer */
+	CLUSTERS_AT_LEAST = 100,
+};
+
+static void test_random_clusters(void **state)
+{
+	time_t end = time(NULL) + SECONDS + 1;
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 1; seed <= CLUSTERS; seed++) {
+		struct dice dice = { .state = seed * 0x9e3779b97f4a7c15 };
+		struct cluster *cluster = random_cluster(&dice);
+
+		if (!differential_check(cluster))
+			fail_msg("seed %llu", (unsigned long long)seed);
+		cluster_free(cluster);
+		if (seed >= CLUSTERS_AT_LEAST && time(NULL) >= end)
+			break;
+	}
+	print_message("%llu clusters\n", (unsigned long long)(seed > CLUSTERS ? CLUSTERS : seed));
+}
+
+/* Agreement about nothing would be worth nothing: everything that can happen has happened. */
+static void test_everything_was_met(void **state)
+{
+	static const enum weft_reason reasons[] = {
+		WEFT_REASON_UNMESHED,	      WEFT_REASON_POLICY,
+		WEFT_REASON_LOCAL_HOST,	      WEFT_REASON_CLUSTER_HOST,
+		WEFT_REASON_EXTERNAL_ALLOWED, WEFT_REASON_OWN_POD,
+		WEFT_REASON_NO_RULE,	      WEFT_REASON_UNKNOWN_SOURCE,
+		WEFT_REASON_REMOTE_HOST,      WEFT_REASON_HTTP_NOT_SUPPORTED_YET,
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
+		print_message("reason %d: %llu\n", (int)reasons[i],
+			      (unsigned long long)differential_coverage.reasons[reasons[i]]);
+		assert_true(differential_coverage.reasons[reasons[i]] > 0);
+	}
+	print_message("splits: %llu, without endpoint: %llu\n",
+		      (unsigned long long)differential_coverage.splits,
+		      (unsigned long long)differential_coverage.empty_splits);
+	assert_true(differential_coverage.splits > 0);
+	assert_true(differential_coverage.empty_splits > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_clusters),
+		cmocka_unit_test(test_everything_was_met),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

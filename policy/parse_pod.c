@@ -58,6 +58,7 @@ static void pod_parse_port(const struct parse *parse, const struct field *entry,
 	const char *text = "";
 	int64_t value = 0;
 	uint8_t proto;
+	size_t i;
 
 	if (field_read_map(parse, entry, consequence) != 1 ||
 	    field_read_integer(parse, &number, 1, UINT16_MAX, &value, consequence) != 1 ||
@@ -69,8 +70,8 @@ static void pod_parse_port(const struct parse *parse, const struct field *entry,
 			      "this is not a legal port name");
 		text = "";
 	}
-	port = &pod->ports[memory_grow(&pod->ports, &pod->port_count, capacity,
-				       sizeof(*pod->ports))];
+	i = memory_grow(&pod->ports, &pod->port_count, capacity, sizeof(*pod->ports));
+	port = &pod->ports[i];
 	port->name = memory_strdup(text);
 	port->port = (uint16_t)value;
 	port->proto = proto;

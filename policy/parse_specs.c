@@ -108,6 +108,7 @@ static int parse_header_map(const struct parse *parse, const struct field *map,
 {
 	struct http_header_match *header;
 	const char *text;
+	size_t i;
 
 	if (field_read_map(parse, map, no_match) < 0)
 		return -EINVAL;
@@ -128,8 +129,9 @@ static int parse_header_map(const struct parse *parse, const struct field *map,
 		}
 		if (field_read_string(parse, &member, &text, no_match) != 1)
 			return -EINVAL;
-		header = &match->headers[memory_grow(&match->headers, &match->header_count,
-						     capacity, sizeof(*match->headers))];
+		i = memory_grow(&match->headers, &match->header_count, capacity,
+				sizeof(*match->headers));
+		header = &match->headers[i];
 		header->name = memory_strdup(key);
 		header->value_regex = memory_strdup(text);
 		lower(header->name);

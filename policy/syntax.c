@@ -254,7 +254,7 @@ static int parse_suffix(const char *text, int *exponent, int *shift)
 	*shift = 0;
 	if (!*text)
 		return 0;
-	if ((*text == 'e' || *text == 'E') && text[1]) {
+	if ((*text == 'e' || *text == 'E') && text[1] && strcmp(text, "Ei")) {
 		text++;
 		if (*text == '+' || *text == '-')
 			sign = *text++ == '+' ? 1 : -1;

@@ -3,9 +3,9 @@
 # $(BUILD)/san, together with sanitized libraries and a sanitized weftd, which the
 # end-to-end tests run. tests/run.py runs the tiers and prints the closing line.
 SAN := $(BUILD)/san
-TIERS := lint unit bpf loader fuzz playground e2e
+TIERS := lint unit bpf loader agent fuzz playground e2e
 
-C_TESTS := $(wildcard tests/unit/test_*.c tests/bpf/test_*.c tests/loader/test_*.c)
+C_TESTS := $(wildcard $(foreach tier,unit bpf loader agent,tests/$(tier)/test_*.c))
 TEST_BIN := $(C_TESTS:%.c=$(BUILD)/%)
 TEST_LIBS := $(AGENT_LIB) $(LOADER_LIB) $(POLICY_LIB)
 

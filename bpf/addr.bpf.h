@@ -49,7 +49,7 @@ static __always_inline bool addr_is_v4(const struct weft_addr *a)
 	return !x[0] && !x[1] && x[2] == bpf_htonl(0xffff);
 }
 
-/* Never leaves the network namespace: 127.0.0.0/8, ::1, and 0.0.0.0 and :: (this host, to Linux). */
+/* Never leaves the network namespace: 127.0.0.0/8, ::1; Linux takes 0.0.0.0 and :: for itself. */
 static __always_inline bool addr_stays_local(const struct weft_addr *a)
 {
 	const __u32 *x = (const __u32 *)a->b;

@@ -14,6 +14,7 @@
 #include "events.bpf.h"
 #include "maps.bpf.h"
 #include "policy.bpf.h"
+#include "record.bpf.h"
 #include "service.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -31,6 +32,7 @@ enum socket_errno {
 };
 
 enum socket_limit {
+	SOCKET_ANSWER_SECONDS = 180,  /* life of TC's record of an exchange, see udpflow.bpf.h */
 	SOCKET_UDP_IDLE_SECONDS = 60, /* how long an unconnected exchange keeps its endpoint */
 };
 
@@ -162,7 +164,8 @@ static __always_inline bool socket_is_answer(const struct socket_call *call,
 		return false;
 	key.pod_port = ctx->sk->src_port;
 	flow = bpf_map_lookup_elem(&weft_udp_flow, &key);
-	return flow && flow->direction == WEFT_DIRECTION_INBOUND;
+	return flow && flow->direction == WEFT_DIRECTION_INBOUND &&
+	       (__s64)(bpf_ktime_get_ns() - flow->last_ns) < SOCKET_ANSWER_SECONDS * 1000000000LL;
 }
 
 static __always_inline enum weft_reason socket_reason(const struct socket_call *call,
@@ -235,9 +238,9 @@ static __always_inline struct weft_udp_peer_key socket_udp_key(const struct sock
 }
 
 /* A connect that is no call to a service: what the socket was connected to before is history. */
-static __always_inline void socket_forget(struct bpf_sock_addr *ctx)
+static __always_inline void socket_forget(const struct socket_call *call, struct bpf_sock_addr *ctx)
 {
-	struct weft_sock *sock = bpf_sk_storage_get(&weft_sock, ctx->sk, NULL, 0);
+	struct weft_sock *sock = record_get(ctx->sk, call->proto, 0);
 
 	if (sock)
 		*sock = (struct weft_sock){};
@@ -253,7 +256,7 @@ static __always_inline void socket_remember(const struct socket_call *call,
 {
 	struct weft_sock *sock;
 
-	sock = bpf_sk_storage_get(&weft_sock, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	sock = record_get(ctx->sk, call->proto, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!sock) {
 		stat_add(WEFT_STAT_SOCK_STORAGE_FAILED);
 		return;
@@ -285,7 +288,7 @@ static __always_inline int socket_connect(struct socket_call *call, struct bpf_s
 	if (call->service)
 		socket_remember(call, ctx);
 	else
-		socket_forget(ctx);
+		socket_forget(call, ctx);
 	return SOCKET_ALLOW;
 }
 

@@ -6,13 +6,13 @@
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include "weft_abi.h"
 #include "addr.bpf.h"
 #include "events.bpf.h"
 #include "maps.bpf.h"
 #include "policy.bpf.h"
+#include "record.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -90,15 +90,9 @@ static __always_inline struct weft_edge *sockops_edge(const struct sockops_ends 
 /* An MPTCP subflow carries the connection that the application opened on the MPTCP socket. */
 static __always_inline void sockops_inherit(struct bpf_sock *sk, struct weft_sock *record)
 {
-	struct mptcp_sock *mptcp;
-	struct weft_sock *parent;
+	bool is_mptcp;
+	struct weft_sock *parent = record_of_mptcp(sk, 0, &is_mptcp);
 
-	if (!bpf_core_type_exists(struct mptcp_sock))
-		return;
-	mptcp = bpf_skc_to_mptcp_sock(sk);
-	if (!mptcp)
-		return;
-	parent = bpf_sk_storage_get(&weft_sock, mptcp, NULL, 0);
 	if (!parent || !parent->vip_port)
 		return;
 	record->service = parent->service;

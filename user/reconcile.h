@@ -26,7 +26,7 @@ struct reconcile_place {
 struct reconcile_result {
 	unsigned int written, deleted;	/* map operations */
 	bool policy_changed;		/* some destination's rules, or who an address is, changed: sweep */
-	uint64_t duration_us;
+	uint64_t duration_us;		/* until all of it was in force */
 	char error[256];		/* "" or what failed: "weft_policy is full (262144 entries) ..." */
 };
 
@@ -39,11 +39,16 @@ void reconcile_free(struct reconcile *reconcile);
 
 /*
  * Applies. `remove_stale`: entries that are not wanted are removed (only after the first full
- * sync). On -errno what could be applied safely is; each destination and each service port is wholly old or
- * wholly new; calling again with the same input resumes.
+ * sync). On -errno what could be applied safely is; each destination and each service port is
+ * wholly old or wholly new - except that a destination whose new rules do not fit keeps only those
+ * old ones that are still wanted, for a full map must not keep a rule alive. Calling again
+ * with the same input resumes. A wanted pod that is in no place keeps the entries it has.
  */
 int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 		    const struct reconcile_place *places, size_t place_count, bool remove_stale,
 		    struct reconcile_result *result);
+
+/* Does weft_iface know this interface? Then its programs must stay attached. */
+bool reconcile_has_interface(const struct reconcile *reconcile, uint32_t ifindex);
 
 #endif /* WEFT_USER_RECONCILE_H */

@@ -25,6 +25,8 @@ struct source;
 struct source_ops {
 	/* Starts delivering; the first commit may come before it returns. */
 	int (*start)(struct source *source);
+	/* Looks at once for changes that it may have missed. */
+	void (*rescan)(struct source *source);
 	/* The source's own part of /v1/status ("source": {...}); `applied` = state of the last
 	 * commit that is in the maps. New reference. */
 	struct json_object *(*status)(const struct source *source);
@@ -32,6 +34,7 @@ struct source_ops {
 	void (*applied)(struct source *source);
 	/* Findings about files and objects that are not in the store (duplicates, unparsable, field errors). */
 	const struct findings *(*findings)(const struct source *source);
+	/* Delivers nothing from now on; the loop must run once more to close what is open. */
 	void (*free)(struct source *source);
 };
 

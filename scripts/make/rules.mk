@@ -12,7 +12,13 @@ LIBS_AGENT := libuv libmicrohttpd
 LIBS_CLI := libcurl
 CPPFLAGS += -I. -I$(BUILD) -D_GNU_SOURCE -DWEFT_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g
-CFLAGS_ALL = -std=gnu11 $(WARN) $(CFLAGS) \
+# SANITIZE=1: everything with AddressSanitizer and UBSan, for a BUILD of its own.
+ifeq ($(SANITIZE),1)
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+override LDFLAGS += $(SANITIZERS)
+endif
+CFLAGS_ALL = -std=gnu11 $(WARN) $(CFLAGS) $(SANITIZERS) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBS_CORE) $(LIBS_AGENT) $(LIBS_CLI) 2>/dev/null)
 
 $(BUILD)/obj/%.o: %.c

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the agent answers over HTTP. */
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "policy/address.h"
+#include "policy/memory.h"
+#include "user/agent_state.h"
+
+enum { EVENTS_DEFAULT = 1000, EVENTS_MAX = 8192 };
+
+static void answer_text(struct server_response *response, unsigned int status, char *text)
+{
+	response->status = status;
+	response->content_type = "text/plain; charset=utf-8";
+	response->body = text;
+	response->length = strlen(text);
+}
+
+/* Takes the reference. */
+static void answer_json(struct server_response *response, struct json_object *json)
+{
+	const char *text = json_object_to_json_string_ext(
+		json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	response->status = 200;
+	response->content_type = "application/json";
+	response->body = memory_printf("%s\n", text);
+	response->length = strlen(response->body);
+	json_object_put(json);
+}
+
+static void add_text(struct json_object *object, const char *key, const char *text)
+{
+	json_object_object_add(object, key, json_object_new_string(text));
+}
+
+static void add_bool(struct json_object *object, const char *key, bool value)
+{
+	json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
+static void add_number(struct json_object *object, const char *key, uint64_t value)
+{
+	json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+static void handle_health(const struct server_request *request, struct server_response *response,
+			  void *context)
+{
+	(void)request;
+	(void)context;
+	answer_text(response, 200, memory_strdup("ok\n"));
+}
+
+static void handle_ready(const struct server_request *request, struct server_response *response,
+			 void *context)
+{
+	const char *reason = agent_not_ready_reason(context);
+
+	(void)request;
+	answer_text(response, reason ? 503 : 200,
+		    reason ? memory_printf("not ready: %s\n", reason) : memory_strdup("ok\n"));
+}
+
+static void handle_metrics(const struct server_request *request, struct server_response *response,
+			   void *context)
+{
+	struct agent *agent = context;
+	struct telemetry_agent gauges = {
+		.reconciles = agent->reconciles,
+		.reconcile_errors = agent->reconcile_errors,
+		.findings = (unsigned int)agent->findings.count,
+		.pods = (unsigned int)agent->desired.local_count,
+		.pods_attached = (unsigned int)agent->pods_attached,
+		.connections_cut = agent->connections_cut,
+		.last_apply_us = agent->last_apply_us,
+		.started = agent->started,
+		.ready = !agent_not_ready_reason(agent),
+	};
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)request;
+	if (!out) {
+		answer_text(response, 500, memory_strdup("out of memory\n"));
+		return;
+	}
+	telemetry_write_metrics(agent->telemetry, &gauges, out);
+	fclose(out);
+	response->status = 200;
+	response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+	response->body = text;
+	response->length = length;
+}
+
+static struct json_object *status_pod(const struct agent *agent, const struct desired_local *local)
+{
+	const struct pod_place *place = agent_place(agent, local);
+	struct json_object *pod = json_object_new_object();
+
+	add_text(pod, "namespace", local->name_space);
+	add_text(pod, "name", local->name);
+	add_text(pod, "uid", local->uid);
+	add_number(pod, "ifindex", place ? place->ifindex : 0);
+	add_number(pod, "netns_cookie", place ? place->netns_cookie : 0);
+	add_bool(pod, "attached", place && agent_pod_attached(agent, place));
+	return pod;
+}
+
+static struct json_object *status_addresses(const struct agent *agent)
+{
+	struct json_object *addresses = json_object_new_array();
+	char text[ADDRESS_TEXT_LEN];
+	const struct weft_addr *list;
+	size_t count, i;
+
+	list = hostnet_addresses(agent->hostnet, &count);
+	for (i = 0; i < count; i++)
+		json_object_array_add(addresses,
+				      json_object_new_string(address_format(&list[i], text)));
+	return addresses;
+}
+
+static void handle_status(const struct server_request *request, struct server_response *response,
+			  void *context)
+{
+	struct agent *agent = context;
+	struct json_object *status = json_object_new_object(), *pods = json_object_new_array();
+	const char *reason = agent_not_ready_reason(agent);
+	size_t i;
+
+	(void)request;
+	add_text(status, "node", agent->config->node);
+	add_number(status, "pid", (uint64_t)getpid());
+	add_text(status, "version", WEFT_VERSION);
+	add_number(status, "abi", WEFT_ABI_VERSION);
+	add_bool(status, "ready", !reason);
+	if (reason)
+		add_text(status, "not_ready_reason", reason);
+	json_object_object_add(status, "started", json_object_new_double(agent->started));
+	json_object_object_add(status, "source", agent->source->ops->status(agent->source));
+	add_bool(status, "applied", agent->applied);
+	if (agent->apply_error[0])
+		add_text(status, "last_apply_error", agent->apply_error);
+	add_number(status, "reconciles", agent->reconciles);
+	add_number(status, "last_apply_us", agent->last_apply_us);
+	json_object_object_add(status, "host_addresses", status_addresses(agent));
+	for (i = 0; i < agent->desired.local_count; i++)
+		json_object_array_add(pods, status_pod(agent, &agent->desired.locals[i]));
+	json_object_object_add(status, "pods", pods);
+	add_number(status, "findings", agent->findings.count);
+	add_number(status, "events_lost", telemetry_events_lost(agent->telemetry));
+	answer_json(response, status);
+}
+
+static void handle_objects(const struct server_request *request, struct server_response *response,
+			   void *context)
+{
+	struct agent *agent = context;
+	struct json_object *list = json_object_new_object(), *items = json_object_new_array();
+	struct object **objects;
+	size_t count, i;
+	enum object_kind kind;
+
+	(void)request;
+	for (kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
+		objects = store_sorted(agent->store, kind, &count);
+		for (i = 0; i < count; i++)
+			json_object_array_add(items, json_object_get(objects[i]->json));
+		free(objects);
+	}
+	add_text(list, "kind", "List");
+	add_text(list, "apiVersion", "v1");
+	json_object_object_add(list, "items", items);
+	answer_json(response, list);
+}
+
+static struct json_object *finding_json(const struct finding *finding)
+{
+	struct json_object *json = json_object_new_object(), *object = json_object_new_object();
+
+	add_text(object, "apiVersion", finding->api_version);
+	add_text(object, "kind", finding->kind);
+	add_text(object, "namespace", finding->name_space);
+	add_text(object, "name", finding->name);
+	json_object_object_add(json, "object", object);
+	if (finding->origin[0])
+		add_text(json, "file", finding->origin);
+	add_text(json, "field", finding->field);
+	add_text(json, "reason", finding->reason);
+	add_text(json, "message", finding->message);
+	add_text(json, "consequence", finding->consequence);
+	return json;
+}
+
+static void handle_findings(const struct server_request *request, struct server_response *response,
+			    void *context)
+{
+	const struct agent *agent = context;
+	struct json_object *answer = json_object_new_object(), *items = json_object_new_array();
+	size_t i;
+
+	(void)request;
+	for (i = 0; i < agent->findings.count; i++)
+		json_object_array_add(items, finding_json(&agent->findings.items[i]));
+	json_object_object_add(answer, "items", items);
+	answer_json(response, answer);
+}
+
+/* False when the argument is there and no number. */
+static bool number_argument(const struct server_request *request, const char *name,
+			    uint64_t fallback, uint64_t *number)
+{
+	const char *text = server_argument(request, name);
+	char *end;
+
+	*number = fallback;
+	if (!text)
+		return true;
+	if (*text < '0' || *text > '9')
+		return false;
+	*number = strtoull(text, &end, 10);
+	return !*end;
+}
+
+static void handle_events(const struct server_request *request, struct server_response *response,
+			  void *context)
+{
+	struct agent *agent = context;
+	uint64_t since, limit;
+
+	if (!number_argument(request, "since", 0, &since) ||
+	    !number_argument(request, "limit", EVENTS_DEFAULT, &limit)) {
+		answer_text(response, 400, memory_strdup("since and limit are numbers\n"));
+		return;
+	}
+	/* What the ring buffer holds belongs to the answer. */
+	maps_events_drain(agent->events);
+	answer_json(response,
+		    telemetry_events(agent->telemetry, since,
+				     limit < EVENTS_MAX ? (unsigned int)limit : EVENTS_MAX));
+}
+
+const struct server_route agent_routes[] = {
+	{ "/healthz", handle_health },	   { "/readyz", handle_ready },
+	{ "/metrics", handle_metrics },	   { "/v1/status", handle_status },
+	{ "/v1/objects", handle_objects }, { "/v1/findings", handle_findings },
+	{ "/v1/events", handle_events },   { NULL, NULL },
+};

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+/* From objects to verdicts: compile, locate, apply, attach, sweep. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "policy/memory.h"
+#include "user/agent_state.h"
+#include "user/log.h"
+
+enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 5000 };
+
+const struct pod_place *agent_place(const struct agent *agent, const struct desired_local *local)
+{
+	return pods_find(agent->pods, local->uid);
+}
+
+bool agent_pod_attached(const struct agent *agent, const struct pod_place *place)
+{
+	const struct attachment *attachment;
+	unsigned int i;
+
+	for (i = 0; i < place->ifindex_count; i++) {
+		attachment = attachments_find(agent, place->ifindexes[i]);
+		if (!attachment || !attachment->attached)
+			return false;
+	}
+	return place->ifindex_count > 0;
+}
+
+const char *agent_not_ready_reason(const struct agent *agent)
+{
+	if (!agent->synced)
+		return "the manifests have not been read yet";
+	if (agent->apply_error[0])
+		return agent->apply_error;
+	if (!agent->applied)
+		return "the maps have not been written yet";
+	if (agent->attach_error[0])
+		return agent->attach_error;
+	if (agent->want_apply)
+		return "some interfaces are not attached yet";
+	return NULL;
+}
+
+static uint64_t compile(struct agent *agent)
+{
+	struct node_facts facts = {
+		.node = agent->config->node,
+		.trust_domain = agent->config->trust_domain,
+	};
+	uint64_t begin = agent_clock_ns();
+
+	facts.host_addresses = hostnet_addresses(agent->hostnet, &facts.host_address_count);
+	findings_clear(&agent->compiled);
+	compile_policy(agent->store, &facts, agent->names, &agent->desired, &agent->compiled);
+	return (agent_clock_ns() - begin) / 1000;
+}
+
+/* *moved: a pod is somewhere else than it was. */
+static int locate(struct agent *agent, bool *moved)
+{
+	const char **uids = memory_alloc(agent->desired.local_count * sizeof(*uids));
+	bool changed = false;
+	size_t i;
+	int found;
+
+	for (i = 0; i < agent->desired.local_count; i++)
+		uids[i] = agent->desired.locals[i].uid;
+	found = pods_locate(agent->pods, uids, agent->desired.local_count, &changed);
+	if (found < 0)
+		log_warn("pods cannot be located, their places stay", "error", strerror(-found));
+	free(uids);
+	*moved |= changed;
+	return found < 0 ? found : 0;
+}
+
+static struct reconcile_place *make_places(const struct agent *agent, size_t *count)
+{
+	struct reconcile_place *places = NULL;
+	size_t capacity = 0, i, at;
+	unsigned int j;
+
+	*count = 0;
+	for (i = 0; i < agent->desired.local_count; i++) {
+		const struct desired_local *local = &agent->desired.locals[i];
+		const struct pod_place *place = agent_place(agent, local);
+
+		if (!place)
+			continue;
+		for (j = 0; j < place->ifindex_count || j == 0; j++) {
+			at = memory_grow(&places, count, &capacity, sizeof(*places));
+			places[at].ifindex = j < place->ifindex_count ? place->ifindexes[j] : 0;
+			places[at].netns_cookie = place->netns_cookie;
+			places[at].local = local->local;
+		}
+	}
+	return places;
+}
+
+static void log_applied(const struct agent *agent, const struct reconcile_result *result, int err)
+{
+	const char *written = log_format_value("%u", result->written);
+	const char *deleted = log_format_value("%u", result->deleted);
+	const char *us = log_format_value("%llu", (unsigned long long)agent->last_apply_us);
+
+	if (err && strcmp(result->error, agent->apply_error))
+		log_error("policy could not be applied", "error", result->error, "written", written,
+			  "deleted", deleted);
+	else if (result->written || result->deleted)
+		log_info("policy applied", "written", written, "deleted", deleted, "us", us);
+	else
+		log_debug("policy unchanged", "us", us);
+}
+
+static int apply(struct agent *agent, uint64_t compile_us)
+{
+	struct reconcile_result result;
+	struct reconcile_place *places;
+	size_t count;
+	int err;
+
+	places = make_places(agent, &count);
+	attachments_want(agent, places, count);
+	err = reconcile_apply(agent->reconcile, &agent->desired, places, count, true, &result);
+	free(places);
+	agent->reconciles++;
+	agent->last_apply_us = compile_us + result.duration_us;
+	agent->applied = !err;
+	log_applied(agent, &result, err);
+	agent->reconcile_errors += err != 0;
+	if (err && !result.error[0])
+		snprintf(result.error, sizeof(result.error), "%s", strerror(-err));
+	memcpy(agent->apply_error, result.error, sizeof(agent->apply_error));
+	agent->want_sweep |= result.policy_changed;
+	return err;
+}
+
+static void attach(struct agent *agent)
+{
+	bool finished = attachments_attach(agent);
+	size_t i;
+
+	attachments_detach(agent);
+	for (i = 0; i < agent->attachment_count; i++) {
+		agent->want_sweep |= agent->attachments[i].fresh;
+		agent->attachments[i].fresh = false;
+	}
+	if (!finished)
+		agent->want_apply = true;
+}
+
+static void count_pods(struct agent *agent)
+{
+	const struct pod_place *place;
+	size_t i;
+
+	agent->pods_attached = 0;
+	for (i = 0; i < agent->desired.local_count; i++) {
+		place = agent_place(agent, &agent->desired.locals[i]);
+		agent->pods_attached += place && agent_pod_attached(agent, place);
+	}
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	struct agent *agent = timer->data;
+
+	agent->want_locate = agent->want_apply = true;
+}
+
+/* What failed is tried again, ever less often; what is only unfinished, at once. */
+static void plan_retry(struct agent *agent, bool failed)
+{
+	if (!failed) {
+		agent->retry_ms = 0;
+		uv_timer_stop(&agent->retry);
+		if (agent->want_apply)
+			uv_timer_start(&agent->retry, on_retry, 0, 0);
+		return;
+	}
+	agent->retry_ms = agent->retry_ms ? agent->retry_ms * 2 : RETRY_FIRST_MS;
+	if (agent->retry_ms > RETRY_LAST_MS)
+		agent->retry_ms = RETRY_LAST_MS;
+	uv_timer_start(&agent->retry, on_retry, agent->retry_ms, 0);
+}
+
+static void announce(struct agent *agent)
+{
+	const char *reason = agent_not_ready_reason(agent);
+
+	if (agent->was_ready == !reason)
+		return;
+	agent->was_ready = !reason;
+	if (reason)
+		log_warn("not ready", "reason", reason);
+	else
+		log_info("ready", "us_since_start",
+			 log_format_value("%llu",
+					  (unsigned long long)(agent_clock_ns() - agent->begin_ns) /
+						  1000),
+			 "pods", log_format_value("%zu", agent->desired.local_count), "attached",
+			 log_format_value("%zu", agent->pods_attached));
+}
+
+void agent_work(struct agent *agent)
+{
+	bool compiling = agent->want_compile, applying = agent->want_apply || compiling;
+	bool locating = agent->want_locate || compiling, failed = false;
+	uint64_t compile_us = 0;
+
+	if (!agent->synced || !(applying || locating))
+		return;
+	agent->want_compile = agent->want_locate = agent->want_apply = false;
+	if (compiling)
+		compile_us = compile(agent);
+	if (locating)
+		failed = locate(agent, &applying) != 0;
+	if (!applying && !failed)
+		return;
+	failed |= apply(agent, compile_us) != 0;
+	attach(agent);
+	if (agent->want_sweep)
+		agent->want_sweep = !agent_sweep(agent);
+	failed |= agent->attach_error[0] || agent->want_sweep;
+	count_pods(agent);
+	if (agent->applied)
+		agent->source->ops->applied(agent->source);
+	agent_collect_findings(agent);
+	plan_retry(agent, failed);
+	announce(agent);
+}

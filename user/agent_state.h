@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the agent share. */
+#ifndef WEFT_USER_AGENT_STATE_H
+#define WEFT_USER_AGENT_STATE_H
+
+#include <uv.h>
+#include "loader/loader.h"
+#include "policy/compile.h"
+#include "user/config.h"
+#include "user/hostnet.h"
+#include "user/pods.h"
+#include "user/reconcile.h"
+#include "user/server.h"
+#include "user/source.h"
+#include "user/telemetry.h"
+
+/* An interface that has, should have, or had our programs. */
+struct attachment {
+	uint32_t ifindex;
+	bool wanted; /* by the places of the moment */
+	bool attached;
+	bool fresh; /* attached after the last sweep */
+};
+
+enum agent_signal { AGENT_SIGTERM, AGENT_SIGINT, AGENT_SIGHUP, AGENT_SIGNALS };
+
+struct agent {
+	const struct config *config;
+	uint64_t begin_ns;
+	double started; /* Unix seconds */
+	char cgroup[4096];
+
+	uv_loop_t loop;
+	uv_prepare_t work; /* before the loop waits: does what is wanted */
+	uv_timer_t retry;
+	uv_poll_t hostnet_poll, pods_poll, events_poll;
+	uv_signal_t signals[AGENT_SIGNALS];
+
+	struct loader *loader;
+	struct names *names;
+	struct store *store;
+	struct reconcile *reconcile;
+	struct hostnet *hostnet;
+	struct pods *pods;
+	struct telemetry *telemetry;
+	struct maps_events *events;
+	struct server *server;
+	struct source *source;
+
+	/* What has to be done before the loop waits again. */
+	bool want_compile; /* objects or host addresses changed */
+	bool want_locate;  /* pods may have come, gone or moved */
+	bool want_apply;   /* something failed or is not finished */
+	bool want_sweep;
+
+	struct desired desired;
+	struct findings compiled; /* findings of the compiler */
+	struct findings findings; /* all of them, sorted */
+	char **reported;	  /* findings that were logged, sorted texts */
+	size_t reported_count;
+
+	struct attachment *attachments; /* sorted by ifindex */
+	size_t attachment_count, attachment_capacity;
+	size_t pods_attached;
+
+	bool synced;  /* the source delivered everything once */
+	bool applied; /* the maps are as wanted */
+	bool was_ready;
+	char apply_error[256]; /* "" or why not */
+	char attach_error[LOADER_ERROR_LEN];
+	unsigned int reconciles, reconcile_errors, connections_cut;
+	uint64_t last_apply_us; /* compiling and writing, until in force */
+	unsigned int retry_ms;	/* 0 = nothing failed */
+};
+
+uint64_t agent_clock_ns(void);
+
+/* agent_apply.c: compiles, applies, attaches and sweeps as far as that is wanted. */
+void agent_work(struct agent *agent);
+/* NULL when ready, else why not. */
+const char *agent_not_ready_reason(const struct agent *agent);
+/* NULL when the pod is not located. */
+const struct pod_place *agent_place(const struct agent *agent, const struct desired_local *local);
+/* Is every interface of a located pod attached? */
+bool agent_pod_attached(const struct agent *agent, const struct pod_place *place);
+
+/* agent_attach.c */
+void attachments_load(struct agent *agent);
+/* Marks which interfaces the places want. */
+void attachments_want(struct agent *agent, const struct reconcile_place *places, size_t count);
+/* Attaches what is wanted, within a few milliseconds: false = call again soon. Sets attach_error.
+ */
+bool attachments_attach(struct agent *agent);
+/* Detaches what neither a place nor weft_iface knows any more. */
+void attachments_detach(struct agent *agent);
+const struct attachment *attachments_find(const struct agent *agent, uint32_t ifindex);
+
+/* agent_sweep.c: cuts connections that the policy in force does not allow. False: some pod could
+ * not be looked through. */
+bool agent_sweep(struct agent *agent);
+
+/* agent_findings.c: gathers all findings and logs those that are new. */
+void agent_collect_findings(struct agent *agent);
+void agent_free_findings(struct agent *agent);
+
+/* agent_api.c */
+extern const struct server_route agent_routes[];
+
+#endif /* WEFT_USER_AGENT_STATE_H */

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/* weftd, the agent of weft on one node. */
+#include <stdio.h>
+#include <time.h>
+#include "user/agent.h"
+#include "user/config.h"
+#include "user/log.h"
+
+int main(int argc, char **argv)
+{
+	char error[CONFIG_ERROR_LEN] = "";
+	struct config config;
+	struct timespec begin;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	if (config_parse(&config, argc, argv, error)) {
+		fprintf(stderr, "weftd: %s\n", error);
+		return 2;
+	}
+	log_setup(config.log_level, config.log_format);
+	return agent_run(&config, (uint64_t)begin.tv_sec * 1000000000 + (uint64_t)begin.tv_nsec);
+}

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "user/source_dir_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "policy/memory.h"
+#include "user/manifest.h"
+
+struct file_version {
+	uint64_t device, inode, size;
+	int64_t mtime_ns, ctime_ns;
+};
+
+/* A file's version as of some moment, and whether that version parses. */
+struct file_state {
+	bool present;
+	bool ok;
+	struct file_version version;
+};
+
+struct file {
+	char *name; /* hash key */
+	struct file_state now, committed, applied;
+	bool known;	  /* its content was read, or tried to */
+	bool touched;	  /* read it again, whatever its times say */
+	bool seen;	  /* by the scan in progress */
+	uint64_t busy_ns; /* a writer has it open: not before this time; 0 = none */
+	struct findings findings;
+	UT_hash_handle hh;
+};
+
+struct files {
+	struct claims *claims;
+	struct file *by_name;
+};
+
+struct files *files_new(struct claims *claims)
+{
+	struct files *files = memory_alloc(sizeof(*files));
+
+	files->claims = claims;
+	return files;
+}
+
+static void file_free(struct files *files, struct file *file)
+{
+	HASH_DELETE(hh, files->by_name, file);
+	findings_clear(&file->findings);
+	free(file->name);
+	free(file);
+}
+
+void files_free(struct files *files)
+{
+	struct file *file, *next;
+
+	if (!files)
+		return;
+	HASH_ITER(hh, files->by_name, file, next)
+		file_free(files, file);
+	free(files);
+}
+
+bool files_accept(const char *name)
+{
+	static const char *const endings[] = { ".yaml", ".yml", ".json" };
+	size_t len = strlen(name), i;
+
+	if (name[0] == '.')
+		return false;
+	for (i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+		size_t end = strlen(endings[i]);
+
+		if (len > end && !strcmp(name + len - end, endings[i]))
+			return true;
+	}
+	return false;
+}
+
+static struct file *file_get(struct files *files, const char *name)
+{
+	struct file *file;
+
+	HASH_FIND_STR(files->by_name, name, file);
+	if (file)
+		return file;
+	file = memory_alloc(sizeof(*file));
+	file->name = memory_strdup(name);
+	HASH_ADD_KEYPTR(hh, files->by_name, file->name, strlen(file->name), file);
+	return file;
+}
+
+void files_note(struct files *files, const char *name, enum files_note note, uint64_t now_ns)
+{
+	struct file *file;
+
+	if (!files_accept(name))
+		return;
+	file = file_get(files, name);
+	file->touched = true;
+	if (note != FILES_WRITING)
+		file->busy_ns = 0;
+	else if (!file->busy_ns)
+		file->busy_ns = now_ns + FILES_WRITER_NS;
+}
+
+static struct file_version version_of(const struct stat *stat)
+{
+	return (struct file_version){
+		.device = stat->st_dev,
+		.inode = stat->st_ino,
+		.size = (uint64_t)stat->st_size,
+		.mtime_ns = stat->st_mtim.tv_sec * INT64_C(1000000000) + stat->st_mtim.tv_nsec,
+		.ctime_ns = stat->st_ctim.tv_sec * INT64_C(1000000000) + stat->st_ctim.tv_nsec,
+	};
+}
+
+static bool version_equal(const struct file_version *a, const struct file_version *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* The whole text; one byte more than the limit is enough for manifest_read() to refuse it. */
+static int text_read(int fd, char **text, size_t *length)
+{
+	size_t capacity = 0, used = 0;
+	ssize_t got = 1;
+
+	*text = NULL;
+	while (got > 0 && used <= MANIFEST_SIZE_MAX) {
+		if (used == capacity) {
+			capacity = capacity ? capacity * 2 : 16384;
+			*text = memory_realloc_array(*text, capacity, 1);
+		}
+		got = read(fd, *text + used, capacity - used);
+		if (got > 0)
+			used += (size_t)got;
+		else if (got < 0 && errno == EINTR)
+			got = 1;
+	}
+	*length = used;
+	return got < 0 ? -errno : 0;
+}
+
+/* Opens and reads; *version is that of the text. -EAGAIN: it changed meanwhile. */
+static int file_read(int dir_fd, const char *name, struct file_version *version, char **text,
+		     size_t *length)
+{
+	struct file_version after;
+	struct stat stat;
+	int fd, err;
+
+	*text = NULL;
+	/* Not blocking: it may be a FIFO. */
+	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	err = fstat(fd, &stat) ? -errno : 0;
+	if (!err && !S_ISREG(stat.st_mode))
+		err = -EINVAL;
+	if (!err) {
+		*version = version_of(&stat);
+		err = text_read(fd, text, length);
+	}
+	if (!err && fstat(fd, &stat))
+		err = -errno;
+	if (!err) {
+		after = version_of(&stat);
+		err = version_equal(version, &after) ? 0 : -EAGAIN;
+	}
+	close(fd);
+	return err;
+}
+
+static void file_load(struct files *files, struct file *file, const char *text, size_t length)
+{
+	struct json_object *items = NULL;
+
+	findings_clear(&file->findings);
+	file->now.ok = !manifest_read(text, length, file->name, &items, &file->findings);
+	if (file->now.ok)
+		claims_set_file(files->claims, file->name, items);
+	json_object_put(items);
+}
+
+static void file_unreadable(struct file *file, int err)
+{
+	findings_clear(&file->findings);
+	file->now.ok = false;
+	finding_add_file(&file->findings, file->name, "Unreadable",
+			 "Its objects stay as they were read last.", "cannot be read: %s",
+			 err == -EINVAL ? "it is not a regular file" : strerror(-err));
+}
+
+static void scan_again(struct files_scan *scan, uint64_t when_ns)
+{
+	if (!scan->again_ns || when_ns < scan->again_ns)
+		scan->again_ns = when_ns;
+}
+
+/* `version` is that of the name in the folder now; a link's target counts. */
+static void file_update(struct files *files, struct file *file, int dir_fd, uint64_t now_ns,
+			struct file_version version, struct files_scan *scan)
+{
+	size_t length = 0;
+	char *text;
+	int err;
+
+	if (file->known && !file->touched && version_equal(&file->now.version, &version))
+		return;
+	if (file->busy_ns > now_ns) {
+		scan_again(scan, file->busy_ns);
+		return;
+	}
+	err = file_read(dir_fd, file->name, &version, &text, &length);
+	if (err == -EAGAIN && file->busy_ns == 0) {
+		/* A writer that was not seen to begin. */
+		file->busy_ns = now_ns + FILES_WRITER_NS;
+		file->touched = true;
+		scan_again(scan, now_ns + 5000000);
+		free(text);
+		return;
+	}
+	file->busy_ns = 0;
+	file->touched = false;
+	file->known = true;
+	file->now.present = true;
+	file->now.version = version;
+	if (err && err != -EAGAIN)
+		file_unreadable(file, err);
+	else
+		file_load(files, file, text, length);
+	scan->changed = true;
+	free(text);
+}
+
+static void file_vanish(struct files *files, struct file *file, struct files_scan *scan)
+{
+	if (file->known) {
+		claims_set_file(files->claims, file->name, NULL);
+		findings_clear(&file->findings);
+		scan->changed = true;
+	}
+	file->known = false;
+	file->touched = false;
+	file->busy_ns = 0;
+	memset(&file->now, 0, sizeof(file->now));
+	if (!file->committed.present && !file->applied.present)
+		file_free(files, file);
+}
+
+static void scan_name(struct files *files, int dir_fd, const char *name, uint64_t now_ns,
+		      struct files_scan *scan)
+{
+	struct file_version version = {};
+	struct stat link, stat;
+	struct file *file;
+
+	if (fstatat(dir_fd, name, &link, AT_SYMLINK_NOFOLLOW))
+		return;
+	stat = link;
+	if (S_ISLNK(link.st_mode)) {
+		scan->symlinks = true;
+		/* Where it leads nowhere, reading it says why. */
+		if (fstatat(dir_fd, name, &stat, 0))
+			memset(&stat, 0, sizeof(stat));
+	}
+	if (S_ISDIR(stat.st_mode))
+		return;
+	if (stat.st_nlink)
+		version = version_of(&stat);
+	file = file_get(files, name);
+	file->seen = true;
+	scan->count++;
+	file_update(files, file, dir_fd, now_ns, version, scan);
+}
+
+struct name_list {
+	char **items;
+	size_t count, capacity;
+};
+
+static int list_folder(int dir_fd, struct name_list *names)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	size_t i;
+	DIR *dir;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		if (!files_accept(entry->d_name))
+			continue;
+		i = memory_grow(&names->items, &names->count, &names->capacity,
+				sizeof(*names->items));
+		names->items[i] = memory_strdup(entry->d_name);
+	}
+	err = -errno;
+	closedir(dir);
+	return err;
+}
+
+int files_scan(struct files *files, int dir_fd, bool unless_empty, uint64_t now_ns,
+	       struct files_scan *scan)
+{
+	struct name_list names = {};
+	struct file *file, *next;
+	size_t i;
+	int err;
+
+	memset(scan, 0, sizeof(*scan));
+	err = list_folder(dir_fd, &names);
+	if (!err && unless_empty && !names.count)
+		err = -ENODATA;
+	if (err)
+		goto cleanup;
+	HASH_ITER(hh, files->by_name, file, next)
+		file->seen = false;
+	for (i = 0; i < names.count; i++)
+		scan_name(files, dir_fd, names.items[i], now_ns, scan);
+	HASH_ITER(hh, files->by_name, file, next)
+		if (!file->seen)
+			file_vanish(files, file, scan);
+cleanup:
+	for (i = 0; i < names.count; i++)
+		free(names.items[i]);
+	free(names.items);
+	return err;
+}
+
+void files_report(const struct files *files, struct findings *findings)
+{
+	const struct file *file;
+
+	for (file = files->by_name; file; file = file->hh.next)
+		findings_append(findings, &file->findings);
+}
+
+void files_commit(struct files *files)
+{
+	struct file *file;
+
+	for (file = files->by_name; file; file = file->hh.next)
+		file->committed = file->now;
+}
+
+void files_applied(struct files *files)
+{
+	struct file *file, *next;
+
+	HASH_ITER(hh, files->by_name, file, next) {
+		file->applied = file->committed;
+		if (!file->applied.present && !file->known && !file->touched)
+			file_free(files, file);
+	}
+}
+
+struct json_object *files_status(const struct files *files)
+{
+	struct json_object *all = json_object_new_object(), *one;
+	const struct file *file;
+
+	for (file = files->by_name; file; file = file->hh.next) {
+		const struct file_version *version = &file->applied.version;
+
+		if (!file->applied.present)
+			continue;
+		one = json_object_new_object();
+		json_object_object_add(one, "inode", json_object_new_uint64(version->inode));
+		json_object_object_add(one, "mtime_ns", json_object_new_int64(version->mtime_ns));
+		json_object_object_add(one, "size", json_object_new_uint64(version->size));
+		json_object_object_add(one, "ok", json_object_new_boolean(file->applied.ok));
+		json_object_object_add(all, file->name, one);
+	}
+	return all;
+}

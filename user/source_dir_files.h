@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files of a manifest folder: which count, which changed, what they hold. Knows nothing
+ * of inotify: whoever watches tells what it saw by files_note().
+ */
+#ifndef WEFT_USER_SOURCE_DIR_FILES_H
+#define WEFT_USER_SOURCE_DIR_FILES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "user/source_dir_claims.h"
+
+/* How long a file that a writer has open is left alone. */
+#define FILES_WRITER_NS UINT64_C(2000000000)
+
+struct files;
+
+struct files *files_new(struct claims *claims);
+void files_free(struct files *files);
+
+/* Is this the name of a manifest? */
+bool files_accept(const char *name);
+
+enum files_note {
+	FILES_WRITING, /* somebody writes into it */
+	FILES_WRITTEN, /* closed by its writer, or put in place whole */
+	FILES_GONE,    /* removed or renamed */
+};
+void files_note(struct files *files, const char *name, enum files_note note, uint64_t now_ns);
+
+struct files_scan {
+	bool changed;	   /* a file came, went, or was read */
+	bool symlinks;	   /* some are symbolic links: their targets change unnoticed */
+	uint64_t again_ns; /* when to scan again for a file that is being written, 0 = no need */
+	size_t count;	   /* manifests in the folder */
+};
+
+/*
+ * Compares the folder with what is known, reads what changed and tells the claims. Nothing is
+ * touched when the folder cannot be listed (-errno), or when `unless_empty` and it has no
+ * manifest (-ENODATA).
+ */
+int files_scan(struct files *files, int dir_fd, bool unless_empty, uint64_t now_ns,
+	       struct files_scan *scan);
+
+/* What is wrong with files as a whole. */
+void files_report(const struct files *files, struct findings *findings);
+
+/* The present state is committed; the committed state is in force. */
+void files_commit(struct files *files);
+void files_applied(struct files *files);
+/* {"shop.yaml": {"inode", "mtime_ns", "size", "ok"}} of the state in force. New reference. */
+struct json_object *files_status(const struct files *files);
+
+#endif /* WEFT_USER_SOURCE_DIR_FILES_H */

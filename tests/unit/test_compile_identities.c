@@ -77,12 +77,11 @@ static void test_annotations(void **state)
 		    "{'weft.dev/external':'allow','weft.dev/mesh':'disabled'}},"
 		    "'status':{'podIP':'10.0.1.2'}");
 	cluster_compile(c);
-	assert_int_equal(flags_of(c, "10.0.1.1"), WEFT_PEER_ENFORCE | WEFT_PEER_HOSTS_CLUSTER |
-							  WEFT_PEER_EXTERNAL_ALLOW);
+	assert_int_equal(flags_of(c, "10.0.1.1"),
+			 WEFT_PEER_ENFORCE | WEFT_PEER_HOSTS_CLUSTER | WEFT_PEER_EXTERNAL_ALLOW);
 	assert_int_equal(flags_of(c, "10.0.1.2"), 0);
-	assert_int_equal(cluster_findings(c, "InvalidValue",
-					  "metadata.annotations[weft.dev/external]"),
-			 1);
+	assert_int_equal(
+		cluster_findings(c, "InvalidValue", "metadata.annotations[weft.dev/external]"), 1);
 	assert_int_equal(cluster_findings(c, "InvalidValue", "metadata.annotations[weft.dev/mesh]"),
 			 1);
 }

@@ -288,9 +288,8 @@ static void test_bindings(void **state)
 	assert_int_equal(c->findings.count, 0);
 	put_bound_target(c, "'spiffeIdentities':['other.org/ns/shop/sa/frontend']");
 	assert_int_equal(granted(c, TCP, 80), NOTHING);
-	assert_int_equal(cluster_findings(c, "ForeignTrustDomain",
-					  "spec.schemes.spiffeIdentities[0]"),
-			 1);
+	assert_int_equal(
+		cluster_findings(c, "ForeignTrustDomain", "spec.schemes.spiffeIdentities[0]"), 1);
 	put_bound_target(c, "'spiffeIdentities':['cluster.local/ns/elsewhere/sa/frontend']");
 	assert_int_equal(cluster_findings(c, "ForeignNamespace", NULL), 1);
 	put_bound_target(c, "'serviceAccount':'frontend','podLabelSelector':{}");

@@ -125,8 +125,8 @@ int pins_lock(const char *root, char error[LOADER_ERROR_LEN])
 		close(fd);
 		return log_fail(error, err,
 				err == -EBUSY ?
-					"pin root %s: another agent of this node is running; "
-					"remedy: stop it, or give this one another --bpffs" :
+					"pin root %s: an agent is running on it; remedy: stop "
+					"it first, or use another --bpffs" :
 					"pin root %s: cannot lock it",
 				root);
 	}

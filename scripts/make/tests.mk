@@ -12,8 +12,8 @@ TEST_LIBS := $(AGENT_LIB) $(LOADER_LIB) $(POLICY_LIB)
 $(TEST_BIN): $(BUILD)/%: %.c $(TEST_LIBS) | $(BPF_SKEL)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d -o $@ $< $(TEST_LIBS) \
-		$(LDFLAGS) -lcmocka -lm $(LDLIBS_AGENT) $(LDLIBS_CORE)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d -o $@ $(filter %.c %.o,$^) \
+		$(TEST_LIBS) $(LDFLAGS) -lcmocka -lm $(LDLIBS_AGENT) $(LDLIBS_CORE)
 -include $(TEST_BIN:%=%.d)
 
 # BPF programs that only tests load.
@@ -26,7 +26,15 @@ $(BUILD)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 $(BUILD)/tests/bpf/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@.tmp && mv $@.tmp $@
 -include $(TEST_BPF_SRC:tests/bpf/%.bpf.c=$(BUILD)/tests/bpf/%.bpf.d)
-$(filter $(BUILD)/tests/bpf/%,$(TEST_BIN)): $(TEST_BPF_SKEL)
+$(filter $(BUILD)/tests/bpf/% $(BUILD)/tests/loader/%,$(TEST_BIN)): $(TEST_BPF_SKEL)
+
+# The other C files of a test's folder are part of every test there.
+test_helpers = $(filter-out tests/$(1)/test_% %.bpf.c,$(wildcard tests/$(1)/*.c))
+define link_helpers
+$(filter $(BUILD)/tests/$(1)/%,$(TEST_BIN)): $(call objects,$(call test_helpers,$(1)))
+$(call objects,$(call test_helpers,$(1))): | $(BPF_SKEL) $(TEST_BPF_SKEL)
+endef
+$(foreach tier,unit bpf loader agent,$(if $(call test_helpers,$(tier)),$(eval $(call link_helpers,$(tier)))))
 
 # Fuzz targets: clang and libFuzzer over the pure parts only.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)

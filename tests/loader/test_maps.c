@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Typed access to real maps. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include "place.h"
+
+enum { ENTRIES = 5000, TABLE = 3000 };
+
+static struct place place;
+
+static int setup(void **state)
+{
+	*state = &place;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	place_reset(*state);
+	return 0;
+}
+
+static void sets_and_deletes(void **state)
+{
+	struct maps *maps = loader_maps(place_open(*state));
+	struct weft_policy_key key = { 300, 1, 301, 80, 6, 0 };
+	struct weft_policy policy = { WEFT_POLICY_ALLOW }, found;
+
+	assert_int_equal(maps_get(maps, MAP_POLICY, &key, &found), -ENOENT);
+	assert_int_equal(maps_delete(maps, MAP_POLICY, &key), -ENOENT);
+	assert_int_equal(maps_set(maps, MAP_POLICY, &key, &policy), 0);
+	assert_int_equal(maps_get(maps, MAP_POLICY, &key, &found), 0);
+	assert_int_equal(found.action, WEFT_POLICY_ALLOW);
+	assert_int_equal(maps_delete(maps, MAP_POLICY, &key), 0);
+	assert_true(maps_fd(maps, MAP_SOCK) >= 0);
+}
+
+static void tells_when_full(void **state)
+{
+	struct place *at = *state;
+	struct weft_local local = { 0 };
+	struct map_fill fill;
+	struct maps *maps;
+	uint32_t key;
+	int err = 0;
+
+	at->options.max_entries[MAP_IFACE] = 8;
+	maps = loader_maps(place_open(at));
+	for (key = 1; !err && key <= 100; key++)
+		err = maps_set(maps, MAP_IFACE, &key, &local);
+	assert_int_equal(err, -E2BIG);
+	assert_int_equal(maps_fill(maps, MAP_IFACE, &fill), 0);
+	assert_true(fill.countable);
+	assert_int_equal(fill.entries, 8);
+	assert_int_equal(fill.max_entries, 8);
+	assert_string_equal(fill.type, "hash");
+	assert_true(fill.memory_bytes > 0);
+}
+
+struct seen {
+	struct maps *maps;
+	unsigned char count[ENTRIES];
+	uint32_t delete_from;
+	int stop_after;
+};
+
+static int see(const void *key, const void *value, void *context)
+{
+	const struct weft_dest *dest = value;
+	struct seen *seen = context;
+	uint32_t id = *(const uint32_t *)key;
+
+	assert_in_range(id, 0, ENTRIES - 1);
+	assert_int_equal(dest->generation, id + 7);
+	seen->count[id]++;
+	/* a walk that survives the deletion of what it stands on */
+	if (id >= seen->delete_from)
+		maps_delete(seen->maps, MAP_DEST, key);
+	return seen->stop_after && !--seen->stop_after ? 42 : 0;
+}
+
+static void walks_all_entries(void **state)
+{
+	struct maps *maps = loader_maps(place_open(*state));
+	static struct seen seen;
+	struct map_fill fill;
+	uint32_t id;
+
+	memset(&seen, 0, sizeof(seen));
+	seen.maps = maps;
+	seen.delete_from = ENTRIES;
+	assert_int_equal(maps_each(maps, MAP_DEST, see, &seen), 0);
+	for (id = 0; id < ENTRIES; id++)
+		assert_int_equal(maps_set(maps, MAP_DEST, &id, &(struct weft_dest){ id + 7, 1 }),
+				 0);
+	seen.delete_from = ENTRIES / 2;
+	assert_int_equal(maps_each(maps, MAP_DEST, see, &seen), 0);
+	for (id = 0; id < ENTRIES; id++)
+		assert_int_equal(seen.count[id], 1);
+	assert_int_equal(maps_fill(maps, MAP_DEST, &fill), 0);
+	assert_int_equal(fill.entries, ENTRIES / 2);
+	seen.stop_after = 3;
+	assert_int_equal(maps_each(maps, MAP_DEST, see, &seen), 42);
+	assert_int_equal(maps_each(maps, MAP_EVENTS, see, &seen), -EINVAL);
+}
+
+static int add_up(const void *key, const void *value, void *context)
+{
+	const struct maps *maps = ((struct maps **)context)[0];
+	const struct weft_edge *edges = value;
+	uint64_t sum = 0;
+	unsigned int cpu;
+
+	(void)key;
+	for (cpu = 0; cpu < maps->cpus; cpu++)
+		sum += edges[cpu].bytes_to_dst;
+	return (int)sum;
+}
+
+static void walks_per_cpu(void **state)
+{
+	struct maps *maps = loader_maps(place_open(*state));
+	struct weft_edge *edges = calloc(maps->cpus, sizeof(*edges));
+	struct weft_edge_key key = { .port = 1 };
+	unsigned int cpu;
+	uint64_t stats[256];
+	uint32_t index = 0;
+
+	assert_non_null(edges);
+	for (cpu = 0; cpu < maps->cpus; cpu++)
+		edges[cpu].bytes_to_dst = 10 + cpu;
+	assert_int_equal(maps_delete(maps, MAP_EDGE, &(struct weft_edge_key){ 0 }), 0);
+	assert_int_equal(maps_set(maps, MAP_EDGE, &key, edges), 0);
+	assert_int_equal(maps_each(maps, MAP_EDGE, add_up, &maps),
+			 10 * maps->cpus + maps->cpus * (maps->cpus - 1) / 2);
+	free(edges);
+	assert_in_range(maps->cpus, 1, 256);
+	assert_int_equal(maps_get(maps, MAP_STAT, &index, stats), 0);
+	assert_int_equal(maps_delete(maps, MAP_STAT, &index), -EINVAL);
+}
+
+static void writes_ranges(void **state)
+{
+	struct maps *maps = loader_maps(place_open(*state));
+	uint32_t max = maps_max_entries(maps, MAP_ENDPOINT), i;
+	struct weft_endpoint *endpoints = calloc(TABLE, sizeof(*endpoints));
+	struct weft_endpoint *found = calloc(TABLE, sizeof(*found));
+	const uint32_t firsts[] = { 0, 1, 1000, max - TABLE };
+
+	for (i = 0; i < TABLE; i++)
+		endpoints[i].backend = i + 1;
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(maps_set_range(maps, MAP_ENDPOINT, firsts[i], TABLE, endpoints),
+				 0);
+		memset(found, 0, TABLE * sizeof(*found));
+		assert_int_equal(maps_get_range(maps, MAP_ENDPOINT, firsts[i], TABLE, found), 0);
+		assert_memory_equal(found, endpoints, TABLE * sizeof(*found));
+	}
+	assert_int_equal(maps_set_range(maps, MAP_ENDPOINT, max - 1, 1, endpoints), 0);
+	assert_int_equal(maps_get_range(maps, MAP_ENDPOINT, max - 1, 1, found), 0);
+	assert_int_equal(found[0].backend, 1);
+	assert_int_equal(maps_set_range(maps, MAP_ENDPOINT, max - 1, 2, endpoints), -E2BIG);
+	assert_int_equal(maps_get_range(maps, MAP_ENDPOINT, max, 1, found), -E2BIG);
+	assert_int_equal(maps_set_range(maps, MAP_ENDPOINT, 5, UINT32_MAX, endpoints), -E2BIG);
+	assert_int_equal(maps_set_range(maps, MAP_ENDPOINT, max, 0, endpoints), 0);
+	assert_int_equal(maps_set_range(maps, MAP_DEST, 0, 1, endpoints), -EINVAL);
+	free(endpoints);
+	free(found);
+}
+
+static void take_event(const struct weft_event *event, void *context)
+{
+	uint64_t *sum = context;
+
+	*sum += event->duration_us;
+}
+
+static void send_event(const struct place *at, uint64_t number)
+{
+	struct weft_event event = { .type = WEFT_EVENT_TCP_CLOSE, .duration_us = number };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &event, .ctx_size_in = sizeof(event));
+	char path[PLACE_PATH_LEN + 64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/programs/upgrade_event", at->root);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
+	assert_int_equal(opts.retval, 0);
+	close(fd);
+}
+
+static void drains_events(void **state)
+{
+	struct place *at = *state;
+	struct maps_events *events;
+	struct pollfd wait = { .events = POLLIN };
+	uint64_t sum = 0;
+
+	at->options.object = at->object;
+	place_open(at);
+	assert_int_equal(maps_events_open(loader_maps(at->loader), take_event, &sum, &events), 0);
+	wait.fd = maps_events_fd(events);
+	assert_int_equal(poll(&wait, 1, 0), 0);
+	assert_int_equal(maps_events_drain(events), 0);
+	send_event(at, 3);
+	send_event(at, 4);
+	assert_int_equal(poll(&wait, 1, 1000), 1);
+	assert_int_equal(maps_events_drain(events), 2);
+	assert_int_equal(sum, 7);
+	maps_events_close(events);
+	maps_events_close(NULL);
+	/* what comes while no agent lives waits for the next one */
+	place_close(at);
+	send_event(at, 5);
+	place_open(at);
+	assert_int_equal(maps_events_open(loader_maps(at->loader), take_event, &sum, &events), 0);
+	assert_int_equal(maps_events_drain(events), 1);
+	assert_int_equal(sum, 12);
+	maps_events_close(events);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(sets_and_deletes, setup, teardown),
+		cmocka_unit_test_setup_teardown(tells_when_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(walks_all_entries, setup, teardown),
+		cmocka_unit_test_setup_teardown(walks_per_cpu, setup, teardown),
+		cmocka_unit_test_setup_teardown(writes_ranges, setup, teardown),
+		cmocka_unit_test_setup_teardown(drains_events, setup, teardown),
+	};
+	int failed;
+
+	if (!place_enter(&place)) {
+		place_skip_all(tests, sizeof(tests) / sizeof(tests[0]));
+		return cmocka_run_group_tests(tests, NULL, NULL);
+	}
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	place_leave(&place);
+	return failed;
+}

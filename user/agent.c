@@ -172,6 +172,16 @@ static int find_cgroup(struct agent *agent)
 	return err;
 }
 
+static void log_timing(const struct loader_timing *timing)
+{
+	log_debug("programs are in force", "check_us",
+		  log_format_value("%llu", (unsigned long long)timing->check_ns / 1000), "adopt_us",
+		  log_format_value("%llu", (unsigned long long)timing->adopt_ns / 1000), "load_us",
+		  log_format_value("%llu", (unsigned long long)timing->load_ns / 1000), "pin_us",
+		  log_format_value("%llu", (unsigned long long)timing->pin_ns / 1000), "attach_us",
+		  log_format_value("%llu", (unsigned long long)timing->attach_ns / 1000));
+}
+
 static int open_loader(struct agent *agent)
 {
 	struct loader_options options = {
@@ -189,6 +199,8 @@ static int open_loader(struct agent *agent)
 	if (err)
 		log_error("weftd cannot start", "step", "load", "error",
 			  error[0] ? error : strerror(-err));
+	else
+		log_timing(loader_timing(agent->loader));
 	return err;
 }
 

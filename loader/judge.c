@@ -9,8 +9,9 @@
 
 int loader_judge(const char *root, struct weft_question *question)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = question, .ctx_out = question,
-		    .ctx_size_in = sizeof(*question), .ctx_size_out = sizeof(*question));
+	/* A syscall program's context is read and written in place: no ctx_out. */
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = question,
+		    .ctx_size_in = sizeof(*question));
 	char path[PATH_MAX];
 	int error, fd;
 

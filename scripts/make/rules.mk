@@ -5,7 +5,9 @@ say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' $(1) $(2))
 
 ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 
-WARN := -Wall -Wextra -Werror -Wformat-signedness
+# clang 14 does not know every warning of gcc.
+WARN := -Wall -Wextra -Werror $(if $(findstring clang,$(CC)),-Wno-unknown-warning-option) \
+	-Wformat-signedness
 # libbpf and libelf are not listed by every libbpf.pc for static use; name them.
 LIBS_CORE := json-c yaml-0.1 libmnl
 LIBS_AGENT := libuv libmicrohttpd

@@ -120,9 +120,11 @@ static int read_service(const void *raw_key, const void *raw_value, void *contex
 	struct read_service *read = context;
 	struct desired *found = read->found;
 	struct desired_service *service;
+	size_t i;
 
-	service = &found->services[memory_grow(&found->services, &found->service_count,
-					       &found->service_capacity, sizeof(*found->services))];
+	i = memory_grow(&found->services, &found->service_count, &found->service_capacity,
+			sizeof(*found->services));
+	service = &found->services[i];
 	memcpy(&service->key, raw_key, sizeof(service->key));
 	service->service = value->service;
 	service->affinity_seconds = value->affinity_seconds;

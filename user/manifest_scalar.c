@@ -12,31 +12,31 @@ enum { NUMBER_LENGTH_MAX = 64 };
 
 struct word {
 	const char *text;
-	enum yaml_scalar_type type;
+	enum manifest_scalar_type type;
 	bool value;
 };
 
 static const struct word words[] = {
-	{ "", YAML_SCALAR_NULL, false },	  { "~", YAML_SCALAR_NULL, false },
-	{ "null", YAML_SCALAR_NULL, false },	  { "Null", YAML_SCALAR_NULL, false },
-	{ "NULL", YAML_SCALAR_NULL, false },	  { "y", YAML_SCALAR_BOOLEAN, true },
-	{ "Y", YAML_SCALAR_BOOLEAN, true },	  { "yes", YAML_SCALAR_BOOLEAN, true },
-	{ "Yes", YAML_SCALAR_BOOLEAN, true },	  { "YES", YAML_SCALAR_BOOLEAN, true },
-	{ "true", YAML_SCALAR_BOOLEAN, true },	  { "True", YAML_SCALAR_BOOLEAN, true },
-	{ "TRUE", YAML_SCALAR_BOOLEAN, true },	  { "on", YAML_SCALAR_BOOLEAN, true },
-	{ "On", YAML_SCALAR_BOOLEAN, true },	  { "ON", YAML_SCALAR_BOOLEAN, true },
-	{ "n", YAML_SCALAR_BOOLEAN, false },	  { "N", YAML_SCALAR_BOOLEAN, false },
-	{ "no", YAML_SCALAR_BOOLEAN, false },	  { "No", YAML_SCALAR_BOOLEAN, false },
-	{ "NO", YAML_SCALAR_BOOLEAN, false },	  { "false", YAML_SCALAR_BOOLEAN, false },
-	{ "False", YAML_SCALAR_BOOLEAN, false },  { "FALSE", YAML_SCALAR_BOOLEAN, false },
-	{ "off", YAML_SCALAR_BOOLEAN, false },	  { "Off", YAML_SCALAR_BOOLEAN, false },
-	{ "OFF", YAML_SCALAR_BOOLEAN, false },	  { "<<", YAML_SCALAR_MERGE, false },
-	{ ".nan", YAML_SCALAR_NOT_JSON, false },  { ".NaN", YAML_SCALAR_NOT_JSON, false },
-	{ ".NAN", YAML_SCALAR_NOT_JSON, false },  { ".inf", YAML_SCALAR_NOT_JSON, false },
-	{ ".Inf", YAML_SCALAR_NOT_JSON, false },  { ".INF", YAML_SCALAR_NOT_JSON, false },
-	{ "+.inf", YAML_SCALAR_NOT_JSON, false }, { "+.Inf", YAML_SCALAR_NOT_JSON, false },
-	{ "+.INF", YAML_SCALAR_NOT_JSON, false }, { "-.inf", YAML_SCALAR_NOT_JSON, false },
-	{ "-.Inf", YAML_SCALAR_NOT_JSON, false }, { "-.INF", YAML_SCALAR_NOT_JSON, false },
+	{ "", MANIFEST_SCALAR_NULL, false },	      { "~", MANIFEST_SCALAR_NULL, false },
+	{ "null", MANIFEST_SCALAR_NULL, false },      { "Null", MANIFEST_SCALAR_NULL, false },
+	{ "NULL", MANIFEST_SCALAR_NULL, false },      { "y", MANIFEST_SCALAR_BOOLEAN, true },
+	{ "Y", MANIFEST_SCALAR_BOOLEAN, true },	      { "yes", MANIFEST_SCALAR_BOOLEAN, true },
+	{ "Yes", MANIFEST_SCALAR_BOOLEAN, true },     { "YES", MANIFEST_SCALAR_BOOLEAN, true },
+	{ "true", MANIFEST_SCALAR_BOOLEAN, true },    { "True", MANIFEST_SCALAR_BOOLEAN, true },
+	{ "TRUE", MANIFEST_SCALAR_BOOLEAN, true },    { "on", MANIFEST_SCALAR_BOOLEAN, true },
+	{ "On", MANIFEST_SCALAR_BOOLEAN, true },      { "ON", MANIFEST_SCALAR_BOOLEAN, true },
+	{ "n", MANIFEST_SCALAR_BOOLEAN, false },      { "N", MANIFEST_SCALAR_BOOLEAN, false },
+	{ "no", MANIFEST_SCALAR_BOOLEAN, false },     { "No", MANIFEST_SCALAR_BOOLEAN, false },
+	{ "NO", MANIFEST_SCALAR_BOOLEAN, false },     { "false", MANIFEST_SCALAR_BOOLEAN, false },
+	{ "False", MANIFEST_SCALAR_BOOLEAN, false },  { "FALSE", MANIFEST_SCALAR_BOOLEAN, false },
+	{ "off", MANIFEST_SCALAR_BOOLEAN, false },    { "Off", MANIFEST_SCALAR_BOOLEAN, false },
+	{ "OFF", MANIFEST_SCALAR_BOOLEAN, false },    { "<<", MANIFEST_SCALAR_MERGE, false },
+	{ ".nan", MANIFEST_SCALAR_NOT_JSON, false },  { ".NaN", MANIFEST_SCALAR_NOT_JSON, false },
+	{ ".NAN", MANIFEST_SCALAR_NOT_JSON, false },  { ".inf", MANIFEST_SCALAR_NOT_JSON, false },
+	{ ".Inf", MANIFEST_SCALAR_NOT_JSON, false },  { ".INF", MANIFEST_SCALAR_NOT_JSON, false },
+	{ "+.inf", MANIFEST_SCALAR_NOT_JSON, false }, { "+.Inf", MANIFEST_SCALAR_NOT_JSON, false },
+	{ "+.INF", MANIFEST_SCALAR_NOT_JSON, false }, { "-.inf", MANIFEST_SCALAR_NOT_JSON, false },
+	{ "-.Inf", MANIFEST_SCALAR_NOT_JSON, false }, { "-.INF", MANIFEST_SCALAR_NOT_JSON, false },
 };
 
 static const struct word *find_word(const char *text, size_t length)
@@ -124,7 +124,7 @@ static bool is_float(const char *text)
 	return !text[at];
 }
 
-static enum yaml_scalar_type parse_float(const char *text, struct json_object **value)
+static enum manifest_scalar_type parse_float(const char *text, struct json_object **value)
 {
 	char shortest[32];
 	double number;
@@ -132,11 +132,11 @@ static enum yaml_scalar_type parse_float(const char *text, struct json_object **
 
 	number = strtod(text, NULL);
 	if (isinf(number))
-		return YAML_SCALAR_STRING;
+		return MANIFEST_SCALAR_STRING;
 	/* JSON knows one kind of number: 1e3 is 1000 */
 	if (fabs(number) < 9223372036854775808.0 && number == (double)(int64_t)number) {
 		*value = json_object_new_int64((int64_t)number);
-		return YAML_SCALAR_INTEGER;
+		return MANIFEST_SCALAR_INTEGER;
 	}
 	/* the shortest text that means the same, so that 0.1 stays 0.1 */
 	for (precision = 15; precision <= 17; precision++) {
@@ -145,11 +145,11 @@ static enum yaml_scalar_type parse_float(const char *text, struct json_object **
 			break;
 	}
 	*value = json_object_new_double_s(number, shortest);
-	return YAML_SCALAR_FLOAT;
+	return MANIFEST_SCALAR_FLOAT;
 }
 
-enum yaml_scalar_type yaml_scalar_resolve(const char *text, size_t length,
-					  struct json_object **value)
+enum manifest_scalar_type manifest_scalar_resolve(const char *text, size_t length,
+						  struct json_object **value)
 {
 	const struct word *word = find_word(text, length);
 	char plain[NUMBER_LENGTH_MAX + 1];
@@ -157,13 +157,13 @@ enum yaml_scalar_type yaml_scalar_resolve(const char *text, size_t length,
 
 	*value = NULL;
 	if (word) {
-		if (word->type == YAML_SCALAR_BOOLEAN)
+		if (word->type == MANIFEST_SCALAR_BOOLEAN)
 			*value = json_object_new_boolean(word->value);
 		return word->type;
 	}
 	if (length > NUMBER_LENGTH_MAX || memchr(text, '\0', length) ||
 	    !(isdigit((unsigned char)*text) || *text == '+' || *text == '-' || *text == '.'))
-		return YAML_SCALAR_STRING;
+		return MANIFEST_SCALAR_STRING;
 	/* 1_000 is a number, ._5 is none */
 	for (i = 0; i < length; i++)
 		if (text[i] != '_' || *text == '.')
@@ -171,6 +171,6 @@ enum yaml_scalar_type yaml_scalar_resolve(const char *text, size_t length,
 	plain[used] = '\0';
 	*value = parse_integer(plain);
 	if (*value)
-		return YAML_SCALAR_INTEGER;
-	return is_float(plain) ? parse_float(plain, value) : YAML_SCALAR_STRING;
+		return MANIFEST_SCALAR_INTEGER;
+	return is_float(plain) ? parse_float(plain, value) : MANIFEST_SCALAR_STRING;
 }

@@ -9,21 +9,21 @@
 
 struct json_object;
 
-enum yaml_scalar_type {
-	YAML_SCALAR_STRING,
-	YAML_SCALAR_NULL,
-	YAML_SCALAR_BOOLEAN,
-	YAML_SCALAR_INTEGER, /* also floats without a fraction: they are the same in JSON */
-	YAML_SCALAR_FLOAT,
-	YAML_SCALAR_NOT_JSON, /* .inf and .nan */
-	YAML_SCALAR_MERGE,    /* << */
+enum manifest_scalar_type {
+	MANIFEST_SCALAR_STRING,
+	MANIFEST_SCALAR_NULL,
+	MANIFEST_SCALAR_BOOLEAN,
+	MANIFEST_SCALAR_INTEGER, /* also floats without a fraction: they are the same in JSON */
+	MANIFEST_SCALAR_FLOAT,
+	MANIFEST_SCALAR_NOT_JSON, /* .inf and .nan */
+	MANIFEST_SCALAR_MERGE,	  /* << */
 };
 
 /*
  * The type of the text, and for null, booleans and numbers a new JSON value in *value;
  * NULL for all others.
  */
-enum yaml_scalar_type yaml_scalar_resolve(const char *text, size_t length,
-					  struct json_object **value);
+enum manifest_scalar_type manifest_scalar_resolve(const char *text, size_t length,
+						  struct json_object **value);
 
 #endif /* WEFT_USER_MANIFEST_SCALAR_H */

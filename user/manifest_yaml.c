@@ -51,12 +51,16 @@ static int reader_fail_parser(struct reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
 	const char *problem = parser->problem ? parser->problem : "out of memory";
+	char message[sizeof(reader->error->text)];
 
 	/* not yet divided into lines: bytes that are no text */
 	if (parser->error == YAML_READER_ERROR)
 		return manifest_error_at(reader->error, reader->text, parser->problem_offset,
 					 problem);
-	return reader_fail(reader, &parser->problem_mark, problem);
+	if (!parser->context)
+		return reader_fail(reader, &parser->problem_mark, problem);
+	snprintf(message, sizeof(message), "%s %s", problem, parser->context);
+	return reader_fail(reader, &parser->problem_mark, message);
 }
 
 static int reader_next(struct reader *reader, yaml_event_t *event)
@@ -157,19 +161,19 @@ static bool tag_is(const yaml_char_t *tag, const char *name)
 }
 
 /* Does a value of this type do for the tag? */
-static bool tag_allows(const yaml_char_t *tag, enum yaml_scalar_type type)
+static bool tag_allows(const yaml_char_t *tag, enum manifest_scalar_type type)
 {
 	switch (type) {
-	case YAML_SCALAR_STRING:
+	case MANIFEST_SCALAR_STRING:
 		return !strcmp((const char *)tag, "!") || tag_is(tag, "str") ||
 		       tag_is(tag, "timestamp");
-	case YAML_SCALAR_NULL:
+	case MANIFEST_SCALAR_NULL:
 		return tag_is(tag, "null");
-	case YAML_SCALAR_BOOLEAN:
+	case MANIFEST_SCALAR_BOOLEAN:
 		return tag_is(tag, "bool");
-	case YAML_SCALAR_INTEGER:
+	case MANIFEST_SCALAR_INTEGER:
 		return tag_is(tag, "int") || tag_is(tag, "float");
-	case YAML_SCALAR_FLOAT:
+	case MANIFEST_SCALAR_FLOAT:
 		return tag_is(tag, "float");
 	default:
 		return false;
@@ -177,27 +181,27 @@ static bool tag_allows(const yaml_char_t *tag, enum yaml_scalar_type type)
 }
 
 static int read_scalar(struct reader *reader, const yaml_event_t *event,
-		       enum yaml_scalar_type *type, struct json_object **json)
+		       enum manifest_scalar_type *type, struct json_object **json)
 {
 	const yaml_char_t *tag = event->data.scalar.tag;
 	const char *text = (const char *)event->data.scalar.value;
 	size_t length = event->data.scalar.length;
 
 	*json = NULL;
-	*type = YAML_SCALAR_STRING;
+	*type = MANIFEST_SCALAR_STRING;
 	if (tag ? strcmp((const char *)tag, "!") && !tag_is(tag, "str") :
 		  event->data.scalar.plain_implicit)
-		*type = yaml_scalar_resolve(text, length, json);
+		*type = manifest_scalar_resolve(text, length, json);
 	if (tag && !tag_allows(tag, *type)) {
 		json_object_put(*json);
 		*json = NULL;
 		return reader_fail(reader, &event->start_mark,
 				   "the tag does not fit the value, or is not supported");
 	}
-	if (*type == YAML_SCALAR_NOT_JSON)
+	if (*type == MANIFEST_SCALAR_NOT_JSON)
 		return reader_fail(reader, &event->start_mark, "JSON has no such number");
 	/* as a value, << is a string like any other */
-	if (*type == YAML_SCALAR_STRING || *type == YAML_SCALAR_MERGE)
+	if (*type == MANIFEST_SCALAR_STRING || *type == MANIFEST_SCALAR_MERGE)
 		*json = json_object_new_string_len(text, (int)length);
 	return 0;
 }
@@ -277,7 +281,7 @@ static int read_key(struct reader *reader, const yaml_event_t *event, struct jso
 		    struct json_object **key, bool *merge)
 {
 	const yaml_mark_t *mark = &event->start_mark;
-	enum yaml_scalar_type type;
+	enum manifest_scalar_type type;
 	char message[96];
 
 	*key = NULL;
@@ -285,8 +289,8 @@ static int read_key(struct reader *reader, const yaml_event_t *event, struct jso
 		return reader_fail(reader, mark, "a key must be a string");
 	if (read_scalar(reader, event, &type, key))
 		return -EINVAL;
-	*merge = type == YAML_SCALAR_MERGE;
-	if (!*merge && type != YAML_SCALAR_STRING) {
+	*merge = type == MANIFEST_SCALAR_MERGE;
+	if (!*merge && type != MANIFEST_SCALAR_STRING) {
 		snprintf(message, sizeof(message), "a key must be a string: quote \"%.40s\"",
 			 (const char *)event->data.scalar.value);
 		return reader_fail(reader, mark, message);
@@ -372,7 +376,7 @@ static int read_node(struct reader *reader, const yaml_event_t *event, unsigned 
 		     struct node *node)
 {
 	size_t before = reader->nodes;
-	enum yaml_scalar_type type;
+	enum manifest_scalar_type type;
 	struct anchor *anchor;
 	int ret;
 

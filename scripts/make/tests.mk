@@ -39,7 +39,7 @@ $(foreach tier,unit bpf loader agent,$(if $(call test_helpers,$(tier)),$(eval $(
 # Fuzz targets: clang and libFuzzer over the pure parts only.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
-FUZZ_UNDER_TEST := $(POLICY_SRC) user/manifest.c
+FUZZ_UNDER_TEST := $(POLICY_SRC) $(wildcard user/manifest*.c)
 FUZZ_SECONDS ?= 300
 $(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h)
 	$(call say,FUZZ,$@)

@@ -27,16 +27,16 @@ struct class_port {
 
 /* Pods that no rule can tell apart. Exists as soon as there is one such pod. */
 struct identity_class {
-	char *detail;			/* hash key within its account; "" for the usual class */
+	char *detail; /* hash key within its account; "" for the usual class */
 	uint32_t identity;
-	struct class_port *ports;	/* of names that targets use, sorted by (name, proto) */
+	struct class_port *ports; /* of names that targets use, sorted by (name, proto) */
 	size_t port_count;
-	unsigned int mark;		/* compilation.mark when last put into a list */
+	unsigned int mark; /* compilation.mark when last put into a list */
 	UT_hash_handle hh;
 };
 
 struct class_list {
-	struct identity_class **items;	/* not owned */
+	struct identity_class **items; /* not owned */
 	size_t count, capacity;
 };
 
@@ -49,27 +49,27 @@ struct text_list {
 struct account {
 	const char *name;		/* hash key within its realm */
 	struct text_list port_names;	/* that targets use for this destination */
-	struct identity_class *classes;	/* by detail */
+	struct identity_class *classes; /* by detail */
 	UT_hash_handle hh;
 };
 
 /* An IdentityBinding with a podLabelSelector that a valid target uses. */
 struct binding_use {
 	const struct identity_binding *binding;
-	struct text_list port_names;	/* that targets use for this destination */
-	struct class_list classes;	/* of the pods that the selector matches */
-	struct binding_use *next;	/* in the same label_bucket */
-	UT_hash_handle hh;		/* by binding's address, within its realm */
+	struct text_list port_names; /* that targets use for this destination */
+	struct class_list classes;   /* of the pods that the selector matches */
+	struct binding_use *next;    /* in the same label_bucket */
+	UT_hash_handle hh;	     /* by binding's address, within its realm */
 };
 
 struct use_list {
-	struct binding_use **items;	/* not owned */
+	struct binding_use **items; /* not owned */
 	size_t count, capacity;
 };
 
 /* Selectors that demand one certain label, so that a pod meets only those it may match. */
 struct label_bucket {
-	char *label;			/* hash key: key NUL value */
+	char *label; /* hash key: key NUL value */
 	unsigned int label_len;
 	struct binding_use *uses;
 	UT_hash_handle hh;
@@ -82,7 +82,7 @@ struct realm {
 	struct account *accounts;	/* by name */
 	struct binding_use *uses;	/* by binding */
 	struct label_bucket *buckets;	/* uses by demanded label */
-	struct binding_use *unlabelled;	/* uses that demand no certain label */
+	struct binding_use *unlabelled; /* uses that demand no certain label */
 	UT_hash_handle hh;
 };
 
@@ -99,17 +99,17 @@ struct compilation {
 	struct names *names;
 	struct desired *desired;
 	struct findings *findings;
-	struct object **pods;		/* sorted by key */
+	struct object **pods; /* sorted by key */
 	size_t pod_count;
-	struct object **targets;	/* sorted by key */
+	struct object **targets; /* sorted by key */
 	size_t target_count;
-	struct object **services;	/* sorted by key */
+	struct object **services; /* sorted by key */
 	size_t service_count;
-	struct realm *realms;		/* by name */
-	unsigned int mark;		/* counted up for every list that must have no duplicates */
-	struct pod_address *addresses;	/* that pods publish */
+	struct realm *realms;	       /* by name */
+	unsigned int mark;	       /* counted up for every list that must have no duplicates */
+	struct pod_address *addresses; /* that pods publish */
 	size_t address_count, address_capacity;
-	struct weft_addr *refused_vips;	/* cluster IPs that a pod or node has; sorted */
+	struct weft_addr *refused_vips; /* cluster IPs that a pod or node has; sorted */
 	size_t refused_vip_count, refused_vip_capacity;
 };
 
@@ -122,10 +122,9 @@ void compile_text_add(struct text_list *list, const char *text);
 /* compile_realms.c */
 void compile_realms(struct compilation *c);
 void compile_realms_free(struct compilation *c);
-struct realm *compile_realm(struct compilation *c, const char *name);		/* never NULL */
-struct account *compile_account(struct realm *realm, const char *name);		/* never NULL */
-uint32_t compile_pod_flags(struct compilation *c, const struct realm *realm,
-			   const struct pod *pod);
+struct realm *compile_realm(struct compilation *c, const char *name);	/* never NULL */
+struct account *compile_account(struct realm *realm, const char *name); /* never NULL */
+uint32_t compile_pod_flags(struct compilation *c, const struct realm *realm, const struct pod *pod);
 
 /* compile_bindings.c */
 /* The binding that a subject names, NULL when there is none that is valid. */
@@ -142,7 +141,7 @@ void compile_match_uses(const struct realm *realm, const struct pod *pod, struct
 /* Appends the classes that a subject covers, unless they carry compilation.mark; marks them. */
 void compile_subject_classes(struct compilation *c, const struct subject *subject,
 			     struct class_list *list);
-void compile_bindings_check(struct compilation *c);	/* findings about SPIFFE identities */
+void compile_bindings_check(struct compilation *c); /* findings about SPIFFE identities */
 void compile_uses_free(struct realm *realm);
 
 /* compile_identities.c */
@@ -177,19 +176,19 @@ void compile_targets(struct compilation *c);
 
 /* A service as splits and tables look it up. */
 struct service_entry {
-	const struct service *service;	/* key: its "namespace/name" */
-	const struct endpoint_slice **slices;	/* not owned */
+	const struct service *service;	      /* key: its "namespace/name" */
+	const struct endpoint_slice **slices; /* not owned */
 	size_t slice_count, slice_capacity;
-	const struct traffic_split *split;	/* in force for it, or NULL */
-	unsigned int mark;		/* compilation.mark when last listed as a backend */
-	size_t position;		/* in that list */
+	const struct traffic_split *split; /* in force for it, or NULL */
+	unsigned int mark;		   /* compilation.mark when last listed as a backend */
+	size_t position;		   /* in that list */
 	UT_hash_handle hh;
 };
 
 /* A backend of a split: a service, listed once or several times. */
 struct backend {
 	struct service_entry *entry;
-	uint64_t weight;			/* sum, milli; saturates */
+	uint64_t weight; /* sum, milli; saturates */
 };
 
 struct backend_list {
@@ -201,8 +200,8 @@ struct backend_list {
 /* Gives every service the split in force for it; findings about all splits. */
 void compile_splits(struct compilation *c, struct service_entry *services);
 /* The backends of a split that exist, without duplicates. */
-void compile_split_backends(struct compilation *c, struct service_entry *services, const struct traffic_split *split,
-			    struct backend_list *backends);
+void compile_split_backends(struct compilation *c, struct service_entry *services,
+			    const struct traffic_split *split, struct backend_list *backends);
 
 /* compile_services.c */
 void compile_services(struct compilation *c);

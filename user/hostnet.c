@@ -29,6 +29,7 @@ struct hostnet {
 	int events_fd; /* subscribed, non-blocking */
 	int query_fd;
 	uint32_t loopback; /* ifindex of lo */
+	bool suspect;	   /* the list may be outdated */
 	struct hostnet_list addresses;
 };
 
@@ -276,14 +277,16 @@ static int hostnet_receive(struct hostnet *hostnet, bool *links, bool *addresses
 
 int hostnet_drain(struct hostnet *hostnet, bool *links, bool *addresses)
 {
-	bool suspect = false;
 	int err;
 
 	*links = *addresses = false;
-	err = hostnet_receive(hostnet, links, &suspect);
-	if (err || !suspect)
+	err = hostnet_receive(hostnet, links, &hostnet->suspect);
+	if (err || !hostnet->suspect)
 		return err;
-	return hostnet_read_addresses(hostnet, addresses);
+	err = hostnet_read_addresses(hostnet, addresses);
+	/* After a failure the next call tries again. */
+	hostnet->suspect = err != 0;
+	return err;
 }
 
 const struct weft_addr *hostnet_addresses(const struct hostnet *hostnet, size_t *count)

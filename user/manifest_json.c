@@ -58,28 +58,42 @@ static void scan_close(struct scan *scan)
 	scan->at++;
 }
 
-/* Remembers a key given with its quotes. */
+/* The text of a key given with its quotes; NULL when it is none, which json-c says better. */
+static struct json_object *decode_key(const char *quoted, size_t length)
+{
+	struct json_tokener *tokener;
+	struct json_object *key;
+
+	if (!memchr(quoted, '\\', length))
+		return json_object_new_string_len(quoted + 1, (int)length - 2);
+	tokener = json_tokener_new();
+	key = json_tokener_parse_ex(tokener, quoted, (int)length);
+	json_tokener_free(tokener);
+	if (json_object_is_type(key, json_type_string))
+		return key;
+	json_object_put(key);
+	return NULL;
+}
+
+/* Remembers the key that ends here. */
 static int scan_key(struct scan *scan, size_t start)
 {
 	struct scan_frame *frame = &scan->frames[scan->depth - 1];
-	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *key;
+	struct json_object *key = decode_key(scan->text + start, scan->at - start);
+	const char *name;
 	int ret = 0;
 
 	frame->key_next = false;
-	key = json_tokener_parse_ex(tokener, scan->text + start, (int)(scan->at - start));
-	if (json_object_is_type(key, json_type_string)) {
-		const char *name = json_object_get_string(key);
-
-		if (strlen(name) != (size_t)json_object_get_string_len(key))
-			ret = scan_fail(scan, start, "the key contains a NUL character");
-		else if (json_object_object_get_ex(frame->keys, name, NULL))
-			ret = scan_fail(scan, start, "this map has the same key before");
-		else
-			json_object_object_add(frame->keys, name, NULL);
-	}
+	if (!key)
+		return 0;
+	name = json_object_get_string(key);
+	if (strlen(name) != (size_t)json_object_get_string_len(key))
+		ret = scan_fail(scan, start, "the key contains a NUL character");
+	else if (json_object_object_get_ex(frame->keys, name, NULL))
+		ret = scan_fail(scan, start, "this map has the same key before");
+	else
+		json_object_object_add(frame->keys, name, NULL);
 	json_object_put(key);
-	json_tokener_free(tokener);
 	return ret;
 }
 

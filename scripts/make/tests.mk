@@ -44,7 +44,7 @@ FUZZ_SECONDS ?= 300
 $(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(CPPFLAGS) $(filter-out -O2,$(CFLAGS_ALL)) -O1 -Itests \
+	$(Q)$(CLANG) $(CPPFLAGS) $(filter-out -O2,$(CFLAGS_ALL)) -Wno-unknown-warning-option -O1 -Itests \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< \
 		$(FUZZ_UNDER_TEST) -lm $(LDLIBS_CORE)
 

@@ -163,6 +163,19 @@ void node_make_cgroup(const char *path)
 	}
 }
 
+void node_join(const char *path)
+{
+	char procs[2 * NODE_PATH_LEN];
+	FILE *file;
+
+	node_make_cgroup(path);
+	snprintf(procs, sizeof(procs), "%s/%s/cgroup.procs", node_cgroup, path);
+	file = fopen(procs, "we");
+	assert_non_null(file);
+	assert_true(fprintf(file, "%d", getpid()) > 0);
+	assert_int_equal(fclose(file), 0);
+}
+
 void node_remove_cgroup(const char *path)
 {
 	char full[2 * NODE_PATH_LEN];

@@ -30,6 +30,9 @@ void node_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void node_make_cgroup(const char *path);
 void node_remove_cgroup(const char *path);
 
+/* The test itself joins such a directory: programs on the node's cgroup see its sockets. */
+void node_join(const char *path);
+
 enum node_network {
 	NODE_NETWORK_OWN,  /* a new namespace */
 	NODE_NETWORK_HOST, /* the node's */

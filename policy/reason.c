@@ -47,6 +47,8 @@ static const struct {
 	[WEFT_REASON_ETHERTYPE] = { "ethertype", "Only IPv4, IPv6 and ARP are passed." },
 	[WEFT_REASON_NO_ADDRESS] = { "no_address", "The pod's address is not published yet." },
 	[WEFT_REASON_INTERNAL] = { "internal", "A map entry that must exist was missing." },
+	[WEFT_REASON_OTHER_DESTINATION] = { "other_destination",
+					    "The frame is another pod's; a bridge flooded it." },
 };
 
 const char *reason_name(enum weft_reason reason)

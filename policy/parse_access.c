@@ -297,18 +297,23 @@ static int parse_rules(const struct parse *parse, const struct field *field)
 {
 	struct traffic_target *target = (struct traffic_target *)parse->object;
 	size_t count = read_needed_list(parse, field, "rules"), i;
+	bool usable = false;
 
 	target->rules = memory_alloc(count * sizeof(*target->rules));
 	for (i = 0; i < count; i++) {
 		struct field entry = field_element(field, i);
-		struct target_rule *rule = &target->rules[target->rule_count];
+		struct target_rule *rule = &target->rules[target->rule_count++];
 
-		if (parse_rule(parse, &entry, rule))
-			rule_clear(rule);
-		else
-			target->rule_count++;
+		if (!parse_rule(parse, &entry, rule)) {
+			usable = true;
+			continue;
+		}
+		/* It stays, as of no known kind: without it the others would grant more. */
+		rule_clear(rule);
+		rule->kind = RULE_OTHER;
+		rule->name = memory_strdup("");
 	}
-	return target->rule_count ? 0 : -EINVAL;
+	return usable ? 0 : -EINVAL;
 }
 
 static int parse_sources(const struct parse *parse, const struct field *field)

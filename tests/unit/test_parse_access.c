@@ -246,7 +246,7 @@ static void test_both_places(void **state)
 	object_free(&target->meta);
 }
 
-/* What is of no use is dropped, the others stand. */
+/* A source of no use is dropped; a rule stays as RULE_OTHER, since its absence could grant more. */
 static void test_partly(void **state)
 {
 	struct findings findings = { 0 };
@@ -260,11 +260,13 @@ static void test_partly(void **state)
 		"[5, {kind: ServiceAccount, name: a}, {kind: ServiceAccount, name: 7}]", &findings);
 	assert_false(target->invalid);
 	assert_int_equal(findings.count, 5);
-	assert_int_equal(target->rule_count, 2);
-	assert_string_equal(target->rules[0].name, "b");
-	assert_int_equal(target->rules[0].match_count, 1);
-	assert_false(target->rules[0].all_matches);
-	assert_string_equal(target->rules[1].name, "c");
+	assert_int_equal(target->rule_count, 4);
+	assert_int_equal(target->rules[0].kind, RULE_OTHER);
+	assert_string_equal(target->rules[1].name, "b");
+	assert_int_equal(target->rules[1].match_count, 1);
+	assert_false(target->rules[1].all_matches);
+	assert_int_equal(target->rules[2].kind, RULE_OTHER);
+	assert_string_equal(target->rules[3].name, "c");
 	assert_int_equal(target->source_count, 1);
 	assert_non_null(finding_about(&findings, "spec.rules[1].matches[0]", "InvalidField"));
 	assert_string_equal(

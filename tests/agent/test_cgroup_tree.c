@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the tree of cgroups does when inotify fails it; plain directories stand in for cgroups. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "policy/memory.h"
+#include "user/cgroup_tree.h"
+
+#define UID "33333333-aaaa-4bbb-8ccc-0123456789ab"
+
+enum { QUEUE_DEFAULT = 16384 };
+
+static int setup(void **state)
+{
+	char *root = memory_strdup("/tmp/weft-tree-XXXXXX");
+
+	assert_non_null(mkdtemp(root));
+	*state = root;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char *command = memory_printf("rm -r '%s'", (char *)*state);
+	int status = system(command);
+
+	free(command);
+	free(*state);
+	return status;
+}
+
+static void make(const char *root, const char *name)
+{
+	char *path = memory_printf("%s/%s", root, name);
+
+	assert_true(!mkdir(path, 0755) || errno == EEXIST);
+	free(path);
+}
+
+static void unmake(const char *root, const char *name)
+{
+	char *path = memory_printf("%s/%s", root, name);
+
+	assert_int_equal(rmdir(path), 0);
+	free(path);
+}
+
+static unsigned int queue_limit(void)
+{
+	FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+	unsigned int limit = QUEUE_DEFAULT;
+
+	if (file && fscanf(file, "%u", &limit) != 1)
+		limit = QUEUE_DEFAULT;
+	if (file)
+		fclose(file);
+	return limit;
+}
+
+static void test_lost_events(void **state)
+{
+	unsigned int i, limit = queue_limit();
+	struct cgroup_tree *tree;
+
+	if (limit > 4 * QUEUE_DEFAULT) {
+		printf("SKIP: %u events fit the queue; sysctl fs.inotify.max_queued_events=%d\n",
+		       limit, QUEUE_DEFAULT);
+		fflush(stdout);
+		skip();
+	}
+	make(*state, "gone-pod" UID);
+	assert_int_equal(cgroup_tree_new(*state, &tree), 0);
+	assert_true(cgroup_tree_is_watched(tree));
+	assert_non_null(cgroup_tree_find_pod(tree, UID));
+	for (i = 0; i < limit / 2 + 8; i++) {
+		make(*state, "noise");
+		unmake(*state, "noise");
+	}
+	unmake(*state, "gone-pod" UID);
+	make(*state, "outer");
+	make(*state, "outer/pod44444444");
+	cgroup_tree_refresh(tree);
+	assert_null(cgroup_tree_find_pod(tree, UID));
+	assert_non_null(cgroup_tree_find_pod(tree, "44444444"));
+	assert_true(cgroup_tree_is_watched(tree));
+	/* and watches again */
+	make(*state, "outer/pod55555555");
+	cgroup_tree_refresh(tree);
+	assert_non_null(cgroup_tree_find_pod(tree, "55555555"));
+	cgroup_tree_free(tree);
+}
+
+static void test_no_inotify(void **state)
+{
+	struct rlimit files, none;
+	struct cgroup_tree *tree;
+	int next;
+
+	next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = files;
+	none.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(cgroup_tree_new(*state, &tree), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_int_equal(cgroup_tree_fd(tree), -1);
+	assert_false(cgroup_tree_is_watched(tree));
+	make(*state, "pod" UID);
+	cgroup_tree_refresh(tree);
+	assert_non_null(cgroup_tree_find_pod(tree, UID));
+	unmake(*state, "pod" UID);
+	cgroup_tree_refresh(tree);
+	assert_null(cgroup_tree_find_pod(tree, UID));
+	cgroup_tree_free(tree);
+}
+
+static void test_names(void **state)
+{
+	static const struct {
+		const char *name, *uid;
+	} names[] = {
+		{ "pod66666666-1", "66666666-1" },
+		{ "kubepods-burstable-podaaaa_bbbb_1.slice", "aaaa-bbbb-1" },
+		{ "kubelet-kubepods-besteffort-podcccc_dddd.slice", "cccc-dddd" },
+		{ "podshop-pod-1", "shop-pod-1" },
+	};
+	struct cgroup_tree *tree;
+	size_t i;
+
+	make(*state, "kubepods-burstable.slice");
+	make(*state, "kubepods");
+	make(*state, "pod");
+	make(*state, "podman");
+	make(*state, "podman/pod77777777");
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		make(*state, names[i].name);
+	assert_int_equal(cgroup_tree_new(*state, &tree), 0);
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		assert_non_null(cgroup_tree_find_pod(tree, names[i].uid));
+		assert_string_equal(cgroup_node_name(cgroup_tree_find_pod(tree, names[i].uid)),
+				    names[i].name);
+	}
+	assert_non_null(cgroup_tree_find_pod(tree, "77777777"));
+	assert_null(cgroup_tree_find_pod(tree, ""));
+	assert_null(cgroup_tree_find_pod(tree, "s"));
+	assert_null(cgroup_tree_find_pod(tree, "s-burstable"));
+	assert_null(cgroup_tree_find_pod(tree, "66666666"));
+	cgroup_tree_free(tree);
+}
+
+/* The same pod twice: one goes, the other is found. */
+static void test_two_directories(void **state)
+{
+	struct cgroup_tree *tree;
+
+	make(*state, "a");
+	make(*state, "b");
+	make(*state, "a/pod" UID);
+	assert_int_equal(cgroup_tree_new(*state, &tree), 0);
+	make(*state, "b/pod" UID);
+	cgroup_tree_refresh(tree);
+	unmake(*state, "a/pod" UID);
+	cgroup_tree_refresh(tree);
+	assert_non_null(cgroup_tree_find_pod(tree, UID));
+	unmake(*state, "b/pod" UID);
+	cgroup_tree_refresh(tree);
+	assert_null(cgroup_tree_find_pod(tree, UID));
+	cgroup_tree_free(tree);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_lost_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_inotify, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_directories, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the tree of cgroups does when inotify fails it; plain directories stand in for cgroups. */
+/* What the tree of cgroups does when inotify fails it; plain directories, in memory, stand in for
+ * cgroups. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -21,7 +22,7 @@ enum { QUEUE_DEFAULT = 16384 };
 
 static int setup(void **state)
 {
-	char *root = memory_strdup("/tmp/weft-tree-XXXXXX");
+	char *root = memory_strdup("/dev/shm/weft-tree-XXXXXX");
 
 	assert_non_null(mkdtemp(root));
 	*state = root;

@@ -20,7 +20,8 @@ static __always_inline void stat_add(enum weft_stat stat)
 		(*value)++;
 }
 
-/* The edge's counters on this CPU, created at need; NULL only if even the overflow entry is missing. */
+/* The edge's counters on this CPU, created at need; NULL only if even the overflow entry is
+ * missing. */
 static __always_inline struct weft_edge *edge_get(const struct weft_edge_key *key)
 {
 	static const struct weft_edge zero;

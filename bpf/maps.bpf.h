@@ -98,7 +98,8 @@ struct {
 	__type(value, struct weft_endpoint);
 } weft_endpoint SEC(".maps") __weak;
 
-/* Endpoint kept by a caller. Writer and reader: cgroup programs. Full: the oldest go, those pick anew. */
+/* Endpoint kept by a caller. Writer and reader: cgroup programs. Full: the oldest go, those pick
+ * anew. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
@@ -106,7 +107,8 @@ struct {
 	__type(value, struct weft_sticky);
 } weft_sticky SEC(".maps") __weak;
 
-/* Cluster IP behind an endpoint, per unconnected UDP socket. Full: the oldest show the endpoint's address. */
+/* Cluster IP behind an endpoint, per unconnected UDP socket. Full: the oldest show the endpoint's
+ * address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
@@ -114,7 +116,8 @@ struct {
 	__type(value, struct weft_udp_peer);
 } weft_udp_peer SEC(".maps") __weak;
 
-/* Per socket record. Writer: cgroup programs, sockops. Readers: the same, sock_diag. Lives with the socket. */
+/* Per socket record. Writer: cgroup programs, sockops. Readers: the same, sock_diag. Lives with the
+ * socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -122,7 +125,8 @@ struct {
 	__type(value, struct weft_sock);
 } weft_sock SEC(".maps") __weak;
 
-/* Who opened a UDP exchange. Writer and reader: TC. Full: the oldest go, their replies are denied. */
+/* Who opened a UDP exchange. Writer and reader: TC. Full: the oldest go, their replies are denied.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 131072);
@@ -130,7 +134,8 @@ struct {
 	__type(value, struct weft_udp_flow);
 } weft_udp_flow SEC(".maps") __weak;
 
-/* Verdicts for later fragments. Writer and reader: TC. Full: the oldest go, their fragments are denied. */
+/* Verdicts for later fragments. Writer and reader: TC. Full: the oldest go, their fragments are
+ * denied. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);

@@ -21,8 +21,8 @@ static __always_inline struct weft_peer peer_from_addr(const struct weft_addr *a
 }
 
 /* Exact port before any port. No entry, no destination: 0. */
-static __always_inline enum weft_policy_action
-policy_lookup(__u32 dst_identity, __u32 src_identity, __u8 proto, __u16 port)
+static __always_inline enum weft_policy_action policy_lookup(__u32 dst_identity, __u32 src_identity,
+							     __u8 proto, __u16 port)
 {
 	struct weft_policy_key key = {
 		.dst_identity = dst_identity,
@@ -53,9 +53,8 @@ policy_lookup(__u32 dst_identity, __u32 src_identity, __u8 proto, __u16 port)
  * weft.dev annotations admit, then TrafficTargets. The reason says which; the
  * caller turns a denial into WOULD_DENY with policy_action().
  */
-static __always_inline enum weft_reason policy_judge(const struct weft_peer *dst,
-						     const struct weft_peer *src, __u8 proto,
-						     __u16 port)
+static __always_inline enum weft_reason
+policy_judge(const struct weft_peer *dst, const struct weft_peer *src, __u8 proto, __u16 port)
 {
 	if (!(dst->flags & WEFT_PEER_MESHED))
 		return WEFT_REASON_UNMESHED;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include "bpf/weft_abi.h"
 
-enum { ADDRESS_TEXT_LEN = 46 };		/* INET6_ADDRSTRLEN */
+enum { ADDRESS_TEXT_LEN = 46 }; /* INET6_ADDRSTRLEN */
 
 /* "10.0.0.1" or "fd00::1"; a v4-mapped address counts as IPv4. -EINVAL otherwise. */
 int address_parse(const char *text, struct weft_addr *address);
@@ -15,6 +15,6 @@ int address_parse(const char *text, struct weft_addr *address);
 const char *address_format(const struct weft_addr *address, char text[ADDRESS_TEXT_LEN]);
 bool address_is_v4(const struct weft_addr *address);
 bool address_is_zero(const struct weft_addr *address);
-int address_compare(const struct weft_addr *a, const struct weft_addr *b);	/* memcmp order */
+int address_compare(const struct weft_addr *a, const struct weft_addr *b); /* memcmp order */
 
 #endif /* WEFT_POLICY_ADDRESS_H */

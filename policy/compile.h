@@ -16,7 +16,8 @@
 struct node_facts {
 	const char *node;			/* this node's name */
 	const char *trust_domain;		/* of SPIFFE identities: "cluster.local" */
-	const struct weft_addr *host_addresses;	/* of this node's interfaces, besides its Node object */
+	const struct weft_addr *host_addresses; /* of this node's interfaces, besides its Node
+						   object */
 	size_t host_address_count;
 };
 

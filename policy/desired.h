@@ -11,53 +11,53 @@
 #include <stdint.h>
 #include "bpf/weft_abi.h"
 
-struct desired_peer {				/* weft_ident */
+struct desired_peer { /* weft_ident */
 	struct weft_addr addr;
 	struct weft_peer peer;
 };
 
-struct desired_entry {				/* weft_policy without generation */
+struct desired_entry { /* weft_policy without generation */
 	uint32_t src_identity;
-	uint16_t port;				/* WEFT_ANY_PORT allowed */
+	uint16_t port; /* WEFT_ANY_PORT allowed */
 	uint8_t proto;
-	uint8_t action;				/* enum weft_policy_action */
+	uint8_t action; /* enum weft_policy_action */
 };
 
-struct desired_dest {				/* weft_dest and its weft_policy entries */
+struct desired_dest { /* weft_dest and its weft_policy entries */
 	uint32_t identity;
-	struct desired_entry *entries;		/* sorted by (src_identity, proto, port) */
-	size_t entry_count;			/* 0 never appears: such a dest is left out */
+	struct desired_entry *entries; /* sorted by (src_identity, proto, port) */
+	size_t entry_count;	       /* 0 never appears: such a dest is left out */
 };
 
-struct desired_service {			/* weft_service and its table */
+struct desired_service { /* weft_service and its table */
 	struct weft_service_key key;
 	uint32_t service;
 	uint32_t affinity_seconds;
 	uint32_t split;
-	struct weft_endpoint *endpoints;	/* sorted by (backend, addr, port) */
-	uint64_t *weights;			/* one per endpoint, relative, > 0 */
-	struct weft_alias *alias;		/* one per endpoint */
-	size_t endpoint_count;			/* 0 = refuse */
+	struct weft_endpoint *endpoints; /* sorted by (backend, addr, port) */
+	uint64_t *weights;		 /* one per endpoint, relative, > 0 */
+	struct weft_alias *alias;	 /* one per endpoint */
+	size_t endpoint_count;		 /* 0 = refuse */
 };
 
-struct desired_local {				/* pods of this node: weft_iface and weft_netns */
-	char *uid;				/* sort key */
+struct desired_local { /* pods of this node: weft_iface and weft_netns */
+	char *uid;     /* sort key */
 	char *name_space;
 	char *name;
 	struct weft_local local;
 };
 
 struct desired {
-	struct desired_peer *peers;		/* sorted by addr */
+	struct desired_peer *peers; /* sorted by addr */
 	size_t peer_count, peer_capacity;
-	struct desired_dest *dests;		/* sorted by identity */
+	struct desired_dest *dests; /* sorted by identity */
 	size_t dest_count, dest_capacity;
-	struct desired_service *services;	/* sorted by key (memcmp of addr, then proto, port) */
+	struct desired_service *services; /* sorted by key (memcmp of addr, then proto, port) */
 	size_t service_count, service_capacity;
-	struct desired_local *locals;		/* sorted by uid */
+	struct desired_local *locals; /* sorted by uid */
 	size_t local_count, local_capacity;
 };
 
-void desired_clear(struct desired *desired);	/* frees the lists, leaves it empty */
+void desired_clear(struct desired *desired); /* frees the lists, leaves it empty */
 
 #endif /* WEFT_POLICY_DESIRED_H */

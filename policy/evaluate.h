@@ -11,11 +11,11 @@
 
 /* One thing that the evaluator looked at. */
 struct evaluation_step {
-	char *kind;			/* "TrafficTarget", "Namespace", ... */
+	char *kind; /* "TrafficTarget", "Namespace", ... */
 	char *name_space;
 	char *name;
-	int allows;			/* 1: this allows it; 0: it does not, see text */
-	char *text;			/* "source serviceaccount shop/frontend is not among its sources" */
+	int allows; /* 1: this allows it; 0: it does not, see text */
+	char *text; /* "source serviceaccount shop/frontend is not among its sources" */
 };
 
 struct evaluation {
@@ -40,8 +40,8 @@ void evaluation_clear(struct evaluation *evaluation);
 struct evaluation_choice {
 	struct weft_addr addr;
 	uint16_t port;
-	const char *backend;		/* service name, owned by the store */
-	double share;			/* 0..1 */
+	const char *backend; /* service name, owned by the store */
+	double share;	     /* 0..1 */
 };
 
 /*

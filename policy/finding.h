@@ -12,19 +12,19 @@
 struct object;
 
 struct finding {
-	char *api_version;	/* "" when unknown, as for a file that does not parse */
+	char *api_version; /* "" when unknown, as for a file that does not parse */
 	char *kind;
-	char *name_space;	/* "" for cluster-scoped objects and files */
+	char *name_space; /* "" for cluster-scoped objects and files */
 	char *name;
-	char *origin;		/* file name; "" when the source has none */
-	char *field;		/* JSON path such as spec.rules[0].name; "" = the whole object */
-	char *reason;		/* CamelCase, stable: MissingRoute, InvalidField, Duplicate, ... */
-	char *message;		/* one sentence: what was found */
-	char *consequence;	/* one sentence: what weft does because of it */
+	char *origin;	   /* file name; "" when the source has none */
+	char *field;	   /* JSON path such as spec.rules[0].name; "" = the whole object */
+	char *reason;	   /* CamelCase, stable: MissingRoute, InvalidField, Duplicate, ... */
+	char *message;	   /* one sentence: what was found */
+	char *consequence; /* one sentence: what weft does because of it */
 };
 
 struct findings {
-	struct finding *items;	/* owned */
+	struct finding *items; /* owned */
 	size_t count;
 	size_t capacity;
 };

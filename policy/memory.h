@@ -9,9 +9,9 @@
 
 #include <stddef.h>
 
-void *memory_alloc(size_t size);			/* zeroed */
+void *memory_alloc(size_t size);				  /* zeroed */
 void *memory_realloc_array(void *old, size_t count, size_t size); /* overflow checked */
-char *memory_strdup(const char *text);			/* NULL gives NULL */
+char *memory_strdup(const char *text);				  /* NULL gives NULL */
 char *memory_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*

@@ -47,27 +47,28 @@ struct labels {
 /* First member of every object below. */
 struct object {
 	enum object_kind kind;
-	char *api_version;		/* as written */
-	char *name_space;		/* "" for cluster-scoped kinds */
+	char *api_version; /* as written */
+	char *name_space;  /* "" for cluster-scoped kinds */
 	char *name;
-	char *uid;			/* "" when absent */
-	int64_t created;		/* Unix seconds; INT64_MAX when absent: the youngest */
-	bool deleting;			/* metadata.deletionTimestamp is set */
+	char *uid;	 /* "" when absent */
+	int64_t created; /* Unix seconds; INT64_MAX when absent: the youngest */
+	bool deleting;	 /* metadata.deletionTimestamp is set */
 	struct labels labels;
 	struct labels annotations;
-	char *origin;			/* file name, "" when the source has none */
-	char *key;			/* "namespace/name": hash key within its kind */
-	struct json_object *json;	/* as received; one reference owned */
+	char *origin;		  /* file name, "" when the source has none */
+	char *key;		  /* "namespace/name": hash key within its kind */
+	struct json_object *json; /* as received; one reference owned */
 	UT_hash_handle hh;
 };
 
-struct namespace {
+struct namespace
+{
 	struct object meta;
 };
 
 struct node {
 	struct object meta;
-	struct weft_addr *addresses;	/* status.addresses of type InternalIP and ExternalIP */
+	struct weft_addr *addresses; /* status.addresses of type InternalIP and ExternalIP */
 	size_t address_count;
 };
 
@@ -76,56 +77,57 @@ struct service_account {
 };
 
 struct container_port {
-	char *name;			/* "" when unnamed */
-	uint16_t port;			/* host order */
-	uint8_t proto;			/* IPPROTO_TCP or IPPROTO_UDP; others are left out */
+	char *name;    /* "" when unnamed */
+	uint16_t port; /* host order */
+	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP; others are left out */
 };
 
 struct pod {
 	struct object meta;
-	char *node_name;		/* "" when not scheduled */
-	char *service_account;		/* "default" when absent */
+	char *node_name;       /* "" when not scheduled */
+	char *service_account; /* "default" when absent */
 	bool host_network;
-	bool finished;			/* phase Succeeded or Failed: its addresses are free */
-	bool ready;			/* condition Ready is True */
-	struct weft_addr addresses[2];	/* IPv4 first when both; all-zero = none */
+	bool finished;		       /* phase Succeeded or Failed: its addresses are free */
+	bool ready;		       /* condition Ready is True */
+	struct weft_addr addresses[2]; /* IPv4 first when both; all-zero = none */
 	struct container_port *ports;
 	size_t port_count;
-	char *owner_kind;		/* controller: Deployment (ReplicaSet with pod-template-hash), ...; "Pod" without */
+	char *owner_kind; /* controller: Deployment (ReplicaSet with pod-template-hash), ...; "Pod"
+			     without */
 	char *owner_name;
 };
 
 struct service_port {
-	char *name;			/* "" when unnamed */
+	char *name; /* "" when unnamed */
 	uint16_t port;
-	uint8_t proto;			/* IPPROTO_TCP or IPPROTO_UDP; others are left out */
+	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP; others are left out */
 };
 
 struct service {
 	struct object meta;
-	bool headless;			/* clusterIP: None */
+	bool headless; /* clusterIP: None */
 	bool external_name;
 	struct weft_addr *cluster_ips;
 	size_t cluster_ip_count;
 	struct service_port *ports;
 	size_t port_count;
-	uint32_t affinity_seconds;	/* sessionAffinity ClientIP; 0 = none */
+	uint32_t affinity_seconds; /* sessionAffinity ClientIP; 0 = none */
 };
 
 struct slice_endpoint {
-	struct weft_addr address;	/* of the slice's family; slices of type FQDN are left out */
-	bool usable;			/* ready (absent counts as true) and not terminating */
+	struct weft_addr address; /* of the slice's family; slices of type FQDN are left out */
+	bool usable;		  /* ready (absent counts as true) and not terminating */
 };
 
 struct slice_port {
-	char *name;			/* "" when unnamed */
+	char *name; /* "" when unnamed */
 	uint16_t port;
 	uint8_t proto;
 };
 
 struct endpoint_slice {
 	struct object meta;
-	char *service;			/* label kubernetes.io/service-name, "" when absent */
+	char *service; /* label kubernetes.io/service-name, "" when absent */
 	struct slice_endpoint *endpoints;
 	size_t endpoint_count;
 	struct slice_port *ports;
@@ -135,7 +137,7 @@ struct endpoint_slice {
 /* metav1.LabelSelector */
 enum selector_operator { SELECTOR_IN, SELECTOR_NOT_IN, SELECTOR_EXISTS, SELECTOR_DOES_NOT_EXIST };
 
-struct selector_requirement {		/* matchLabels become SELECTOR_IN with one value */
+struct selector_requirement { /* matchLabels become SELECTOR_IN with one value */
 	char *key;
 	enum selector_operator op;
 	char **values;
@@ -143,22 +145,22 @@ struct selector_requirement {		/* matchLabels become SELECTOR_IN with one value 
 };
 
 struct label_selector {
-	struct selector_requirement *items;	/* AND; none = matches every pod, as in Kubernetes */
+	struct selector_requirement *items; /* AND; none = matches every pod, as in Kubernetes */
 	size_t count;
 };
 
-struct spiffe_identity {		/* <trust domain>/ns/<namespace>/sa/<service account>, parsed */
+struct spiffe_identity { /* <trust domain>/ns/<namespace>/sa/<service account>, parsed */
 	char *trust_domain;
 	char *name_space;
 	char *service_account;
-	bool foreign;			/* another shape (federated, ...): never matches, finding */
-	char *text;			/* as written */
+	bool foreign; /* another shape (federated, ...): never matches, finding */
+	char *text;   /* as written */
 };
 
 struct identity_binding {
 	struct object meta;
 	bool invalid;
-	char *service_account;		/* "" when the scheme is absent */
+	char *service_account; /* "" when the scheme is absent */
 	bool has_selector;
 	struct label_selector selector;
 	struct spiffe_identity *spiffe;
@@ -170,7 +172,7 @@ enum subject_kind { SUBJECT_SERVICE_ACCOUNT, SUBJECT_IDENTITY_BINDING, SUBJECT_O
 /* Destination or source of a TrafficTarget. */
 struct subject {
 	enum subject_kind kind;
-	char *name_space;		/* defaulted to the target's own */
+	char *name_space; /* defaulted to the target's own */
 	char *name;
 };
 
@@ -178,10 +180,10 @@ enum rule_kind { RULE_TCP_ROUTE, RULE_UDP_ROUTE, RULE_HTTP_ROUTE_GROUP, RULE_OTH
 
 struct target_rule {
 	enum rule_kind kind;
-	char *name;			/* route in the target's namespace */
-	char **matches;			/* names within an HTTPRouteGroup */
+	char *name;	/* route in the target's namespace */
+	char **matches; /* names within an HTTPRouteGroup */
 	size_t match_count;
-	bool all_matches;		/* `matches` absent or empty: the whole group */
+	bool all_matches; /* `matches` absent or empty: the whole group */
 };
 
 struct traffic_target {
@@ -189,8 +191,8 @@ struct traffic_target {
 	bool invalid;
 	struct subject destination;
 	/* destination.port of v1alpha1/2, narrows every rule of this target to one port: */
-	uint16_t destination_port;	/* 0 = not given or given by name */
-	char *destination_port_name;	/* name of a container port; "" = not given by name */
+	uint16_t destination_port;   /* 0 = not given or given by name */
+	char *destination_port_name; /* name of a container port; "" = not given by name */
 	struct target_rule *rules;
 	size_t rule_count;
 	struct subject *sources;
@@ -202,21 +204,21 @@ struct port_route {
 	struct object meta;
 	bool invalid;
 	uint16_t *ports;
-	size_t port_count;		/* 0 = every port */
+	size_t port_count; /* 0 = every port */
 };
 
 struct http_header_match {
-	char *name;			/* lower case */
+	char *name; /* lower case */
 	char *value_regex;
 };
 
 struct http_match {
 	char *name;
 	bool has_path;
-	char *path_regex;		/* "" unless has_path */
-	char **methods;			/* as written; empty = any */
+	char *path_regex; /* "" unless has_path */
+	char **methods;	  /* as written; empty = any */
 	size_t method_count;
-	struct http_header_match *headers;	/* AND */
+	struct http_header_match *headers; /* AND */
 	size_t header_count;
 };
 
@@ -229,17 +231,17 @@ struct http_route_group {
 
 struct split_backend {
 	char *service;
-	uint64_t weight_milli;		/* v1alpha1: 900m = 900; whole numbers: weight * 1000 */
-	bool invalid;			/* weight or name does not parse: ignored, finding */
+	uint64_t weight_milli; /* v1alpha1: 900m = 900; whole numbers: weight * 1000 */
+	bool invalid;	       /* weight or name does not parse: ignored, finding */
 };
 
 struct traffic_split {
 	struct object meta;
 	bool invalid;
-	char *service;			/* root, in the split's namespace (a FQDN of it is cut to the name) */
+	char *service; /* root, in the split's namespace (a FQDN of it is cut to the name) */
 	struct split_backend *backends;
 	size_t backend_count;
-	struct target_rule *matches;	/* HTTPRouteGroups; kind and name */
+	struct target_rule *matches; /* HTTPRouteGroups; kind and name */
 	size_t match_count;
 };
 

@@ -28,7 +28,8 @@ uint32_t names_get(struct names *names, enum weft_name_kind kind, const char *na
 /* 0 when it has no number yet. */
 uint32_t names_find(const struct names *names, enum weft_name_kind kind, const char *name_space,
 		    const char *name, const char *detail);
-/* NULL when unknown; reserved ids (unknown, host, service) have names too: "unknown", "host", "service". */
+/* NULL when unknown; reserved ids (unknown, host, service) have names too: "unknown", "host",
+ * "service". */
 const struct weft_name *names_lookup(const struct names *names, enum weft_name_kind kind,
 				     uint32_t id);
 /* Calls back for every entry in order of (kind, id). */

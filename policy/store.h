@@ -7,7 +7,7 @@
 #include "policy/model.h"
 
 struct store {
-	struct object *kinds[OBJECT_KIND_COUNT];	/* uthash heads, keyed by object.key */
+	struct object *kinds[OBJECT_KIND_COUNT]; /* uthash heads, keyed by object.key */
 };
 
 enum store_change { STORE_UNCHANGED = 0, STORE_ADDED, STORE_REPLACED, STORE_REMOVED };
@@ -34,7 +34,7 @@ int object_identify(struct json_object *json, enum object_kind *kind);
 struct object *object_parse(struct json_object *json, const char *origin,
 			    struct findings *findings);
 void object_free(struct object *object);
-const char *object_kind_name(enum object_kind kind);	/* "TrafficTarget" */
+const char *object_kind_name(enum object_kind kind); /* "TrafficTarget" */
 
 /*
  * Puts an object in; the store owns it then. One with the same kind and key is
@@ -44,8 +44,8 @@ enum store_change store_put(struct store *store, struct object *object);
 enum store_change store_remove(struct store *store, enum object_kind kind, const char *key);
 
 /* NULL when absent. */
-struct object *store_find(const struct store *store, enum object_kind kind,
-			  const char *name_space, const char *name);
+struct object *store_find(const struct store *store, enum object_kind kind, const char *name_space,
+			  const char *name);
 
 /* Iterates one kind in no particular order: for (o = store_first(s, k); o; o = store_next(o)) */
 struct object *store_first(const struct store *store, enum object_kind kind);

@@ -7,7 +7,7 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 void log_setup(enum log_level level, enum log_format format);
-int log_level_parse(const char *text, enum log_level *level);	/* -EINVAL */
+int log_level_parse(const char *text, enum log_level *level); /* -EINVAL */
 
 /*
  * log_write(LOG_LEVEL_INFO, "policy applied", "entries", "12", "us", "830", NULL):
@@ -18,8 +18,8 @@ void log_write(enum log_level level, const char *message, ...) __attribute__((se
 const char *log_format_value(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__, (char *)0)
-#define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__, (char *)0)
-#define log_warn(...) log_write(LOG_LEVEL_WARN, __VA_ARGS__, (char *)0)
+#define log_info(...)  log_write(LOG_LEVEL_INFO, __VA_ARGS__, (char *)0)
+#define log_warn(...)  log_write(LOG_LEVEL_WARN, __VA_ARGS__, (char *)0)
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__, (char *)0)
 
 #endif /* WEFT_USER_LOG_H */

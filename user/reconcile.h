@@ -18,16 +18,16 @@ struct reconcile;
 
 /* A local pod with its place in this node: what weft_iface and weft_netns need. */
 struct reconcile_place {
-	uint32_t ifindex;		/* 0 = unknown */
-	uint64_t netns_cookie;		/* 0 = unknown */
+	uint32_t ifindex;      /* 0 = unknown */
+	uint64_t netns_cookie; /* 0 = unknown */
 	struct weft_local local;
 };
 
 struct reconcile_result {
-	unsigned int written, deleted;	/* map operations */
-	bool policy_changed;		/* some destination's rules, or who an address is, changed: sweep */
-	uint64_t duration_us;		/* until all of it was in force */
-	char error[256];		/* "" or what failed: "weft_policy is full (262144 entries) ..." */
+	unsigned int written, deleted; /* map operations */
+	bool policy_changed;  /* some destination's rules, or who an address is, changed: sweep */
+	uint64_t duration_us; /* until all of it was in force */
+	char error[256];      /* "" or what failed: "weft_policy is full (262144 entries) ..." */
 };
 
 /*

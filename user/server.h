@@ -9,9 +9,9 @@ struct uv_loop_s;
 struct server;
 
 struct server_response {
-	unsigned int status;		/* HTTP status */
-	const char *content_type;	/* static string */
-	char *body;			/* malloc'ed; the server frees it */
+	unsigned int status;	  /* HTTP status */
+	const char *content_type; /* static string */
+	char *body;		  /* malloc'ed; the server frees it */
 	size_t length;
 };
 

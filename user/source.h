@@ -13,9 +13,10 @@ struct uv_loop_s;
 struct json_object;
 
 struct source_sink {
-	void (*put)(void *context, struct object *object);	/* takes ownership */
+	void (*put)(void *context, struct object *object); /* takes ownership */
 	void (*remove)(void *context, enum object_kind kind, const char *key);
-	/* A batch is complete: the store is consistent, compile now. `synced` once everything was seen. */
+	/* A batch is complete: the store is consistent, compile now. `synced` once everything was
+	 * seen. */
 	void (*commit)(void *context, bool synced);
 	void *context;
 };
@@ -32,7 +33,8 @@ struct source_ops {
 	struct json_object *(*status)(const struct source *source);
 	/* What was committed last is in the maps now. */
 	void (*applied)(struct source *source);
-	/* Findings about files and objects that are not in the store (duplicates, unparsable, field errors). */
+	/* Findings about files and objects that are not in the store (duplicates, unparsable, field
+	 * errors). */
 	const struct findings *(*findings)(const struct source *source);
 	/* Delivers nothing from now on; the loop must run once more to close what is open. */
 	void (*free)(struct source *source);

@@ -17,7 +17,7 @@ struct telemetry_agent {
 	unsigned int reconciles, reconcile_errors, findings, pods, pods_attached;
 	unsigned int connections_cut;
 	uint64_t last_apply_us;
-	double started;			/* Unix seconds */
+	double started; /* Unix seconds */
 	int ready;
 };
 
@@ -33,7 +33,8 @@ void telemetry_write_metrics(struct telemetry *telemetry, const struct telemetry
 /* Takes one record of the ring buffer in; the last 8192 are kept. */
 void telemetry_take_event(struct telemetry *telemetry, const struct weft_event *event);
 
-/* {"items": [...], "next": SEQ, "lost": n}: events with seq >= since, at most `limit`. New reference. */
+/* {"items": [...], "next": SEQ, "lost": n}: events with seq >= since, at most `limit`. New
+ * reference. */
 struct json_object *telemetry_events(const struct telemetry *telemetry, uint64_t since,
 				     unsigned int limit);
 uint64_t telemetry_events_lost(const struct telemetry *telemetry);

@@ -20,10 +20,8 @@ enum sockops_family {
 	SOCKOPS_INET = 2, /* AF_INET; AF_INET6 is the other one */
 };
 
-/* Both ends of a connection as the local pod's kernel sees them, and who they are. */
+/* Both ends of a connection as the local pod's kernel sees them. */
 struct sockops_ends {
-	const struct weft_local *local;
-	struct weft_peer peer;
 	struct weft_addr local_addr;
 	struct weft_addr remote_addr;
 	__u16 local_port; /* host order */
@@ -36,14 +34,16 @@ struct sockops_bytes {
 	__u64 received; /* in order, whether or not the application read them */
 };
 
-/* False: not a connection of a local pod with the outside. */
-static __always_inline bool sockops_ends_init(struct sockops_ends *ends, struct bpf_sock_ops *ctx)
+static __always_inline void sockops_ends_init(struct sockops_ends *ends, struct bpf_sock_ops *ctx)
 {
-	__u64 cookie;
-
+	ends->remote_port = bpf_ntohl(ctx->remote_port);
+	ends->local_port = ctx->local_port;
 	if (ctx->family == SOCKOPS_INET) {
 		addr_from_v4(&ends->remote_addr, ctx->remote_ip4);
 		addr_from_v4(&ends->local_addr, ctx->local_ip4);
+		/* Else clang joins the ends of both branches: one load at a computed place of ctx.
+		 */
+		barrier();
 	} else {
 		__be32 remote[4] = { ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
 				     ctx->remote_ip6[3] };
@@ -53,37 +53,41 @@ static __always_inline bool sockops_ends_init(struct sockops_ends *ends, struct 
 		addr_from_v6(&ends->remote_addr, remote);
 		addr_from_v6(&ends->local_addr, local);
 	}
-	if (addr_stays_local(&ends->remote_addr))
-		return false;
-	cookie = bpf_get_netns_cookie(ctx);
-	ends->local = bpf_map_lookup_elem(&weft_netns, &cookie);
-	if (!ends->local)
-		return false;
-	ends->peer = peer_from_addr(&ends->remote_addr);
-	ends->remote_port = bpf_ntohl(ctx->remote_port);
-	ends->local_port = ctx->local_port;
-	return true;
+}
+
+/*
+ * Who talks to whom, once: the pod or its peer may be gone from the maps when
+ * the connection closes, and the close belongs to the edge of the opening.
+ */
+static __always_inline void sockops_identify(struct weft_sock *record,
+					     const struct weft_peer *local,
+					     const struct weft_peer *remote,
+					     enum weft_direction direction)
+{
+	bool outbound = direction == WEFT_DIRECTION_OUTBOUND;
+
+	record->direction = direction;
+	record->src_identity = outbound ? local->identity : remote->identity;
+	record->src_workload = outbound ? local->workload : remote->workload;
+	record->dst_identity = outbound ? remote->identity : local->identity;
+	record->dst_workload = outbound ? remote->workload : local->workload;
 }
 
 static __always_inline struct weft_edge *sockops_edge(const struct sockops_ends *ends,
 						      const struct weft_sock *record)
 {
+	bool outbound = record->direction == WEFT_DIRECTION_OUTBOUND;
 	struct weft_edge_key key = {
+		.src_workload = record->src_workload,
+		.dst_workload = record->dst_workload,
+		/* Which service a caller meant is known at its own end only. */
+		.service = outbound ? record->service : 0,
+		.backend = outbound ? record->backend : 0,
+		.port = outbound ? ends->remote_port : ends->local_port,
 		.proto = IPPROTO_TCP,
 		.direction = record->direction,
 	};
 
-	if (record->direction == WEFT_DIRECTION_OUTBOUND) {
-		key.src_workload = ends->local->peer.workload;
-		key.dst_workload = ends->peer.workload;
-		key.service = record->service;
-		key.backend = record->backend;
-		key.port = ends->remote_port;
-	} else {
-		key.src_workload = ends->peer.workload;
-		key.dst_workload = ends->local->peer.workload;
-		key.port = ends->local_port;
-	}
 	return edge_get(&key);
 }
 
@@ -102,11 +106,19 @@ static __always_inline void sockops_inherit(struct bpf_sock *sk, struct weft_soc
 static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_direction direction)
 {
 	struct bpf_sock *sk = ctx->sk;
+	const struct weft_local *local;
 	struct sockops_ends ends = {};
 	struct weft_sock *record;
 	struct weft_edge *edge;
+	struct weft_peer peer;
+	__u64 netns;
 
-	if (!sk || !sockops_ends_init(&ends, ctx))
+	sockops_ends_init(&ends, ctx);
+	if (!sk || addr_stays_local(&ends.remote_addr))
+		return;
+	netns = bpf_get_netns_cookie(ctx);
+	local = bpf_map_lookup_elem(&weft_netns, &netns);
+	if (!local)
 		return;
 	record = bpf_sk_storage_get(&weft_sock, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!record) {
@@ -115,8 +127,9 @@ static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_d
 	}
 	if (direction == WEFT_DIRECTION_OUTBOUND && !record->vip_port)
 		sockops_inherit(sk, record);
+	peer = peer_from_addr(&ends.remote_addr);
+	sockops_identify(record, &local->peer, &peer, direction);
 	record->start_ns = bpf_ktime_get_ns();
-	record->direction = direction;
 	edge = sockops_edge(&ends, record);
 	if (edge)
 		edge->opened++;
@@ -155,32 +168,21 @@ static __always_inline struct sockops_bytes sockops_payload(struct bpf_sock_ops 
 static __always_inline void sockops_tell(const struct sockops_ends *ends,
 					 const struct weft_sock *record, struct weft_event *event)
 {
-	const struct weft_peer *local = &ends->local->peer;
+	bool outbound = record->direction == WEFT_DIRECTION_OUTBOUND;
 
 	event->type = WEFT_EVENT_TCP_CLOSE;
 	event->proto = IPPROTO_TCP;
 	event->direction = record->direction;
-	event->service = record->service;
-	event->backend = record->backend;
-	if (record->direction == WEFT_DIRECTION_OUTBOUND) {
-		event->src = ends->local_addr;
-		event->dst = ends->remote_addr;
-		event->src_port = ends->local_port;
-		event->dst_port = ends->remote_port;
-		event->src_identity = local->identity;
-		event->dst_identity = ends->peer.identity;
-		event->src_workload = local->workload;
-		event->dst_workload = ends->peer.workload;
-	} else {
-		event->src = ends->remote_addr;
-		event->dst = ends->local_addr;
-		event->src_port = ends->remote_port;
-		event->dst_port = ends->local_port;
-		event->src_identity = ends->peer.identity;
-		event->dst_identity = local->identity;
-		event->src_workload = ends->peer.workload;
-		event->dst_workload = local->workload;
-	}
+	event->service = outbound ? record->service : 0;
+	event->backend = outbound ? record->backend : 0;
+	event->src = outbound ? ends->local_addr : ends->remote_addr;
+	event->dst = outbound ? ends->remote_addr : ends->local_addr;
+	event->src_port = outbound ? ends->local_port : ends->remote_port;
+	event->dst_port = outbound ? ends->remote_port : ends->local_port;
+	event->src_identity = record->src_identity;
+	event->dst_identity = record->dst_identity;
+	event->src_workload = record->src_workload;
+	event->dst_workload = record->dst_workload;
 	event_emit(event);
 }
 
@@ -197,8 +199,9 @@ static __always_inline void sockops_closed(struct bpf_sock_ops *ctx, __u32 old_s
 	if (!sk)
 		return;
 	record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
-	if (!record || !record->start_ns || !sockops_ends_init(&ends, ctx))
+	if (!record || !record->start_ns)
 		return;
+	sockops_ends_init(&ends, ctx);
 	outbound = record->direction == WEFT_DIRECTION_OUTBOUND;
 	bytes = sockops_payload(ctx, sk, old_state, record->direction);
 	event.bytes_to_dst = outbound ? bytes.sent : bytes.received;

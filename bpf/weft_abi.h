@@ -238,6 +238,11 @@ struct weft_sock {
 	__u32 service;
 	__u32 backend;
 	enum weft_direction direction;
+	/* TCP, when established; kept so that the close is counted where the opening was. */
+	__u32 src_identity;
+	__u32 dst_identity;
+	__u32 src_workload;
+	__u32 dst_workload;
 };
 
 /* weft_udp_flow: who opened a UDP exchange, seen from the local pod. */
@@ -400,7 +405,7 @@ WEFT_ASSERT_SIZE(weft_sticky_key, 32);
 WEFT_ASSERT_SIZE(weft_sticky, 40);
 WEFT_ASSERT_SIZE(weft_udp_peer_key, 32);
 WEFT_ASSERT_SIZE(weft_udp_peer, 20);
-WEFT_ASSERT_SIZE(weft_sock, 56);
+WEFT_ASSERT_SIZE(weft_sock, 72);
 WEFT_ASSERT_SIZE(weft_udp_flow_key, 36);
 WEFT_ASSERT_SIZE(weft_udp_flow, 16);
 WEFT_ASSERT_SIZE(weft_frag_key, 40);

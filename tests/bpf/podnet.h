@@ -86,6 +86,7 @@ void podnet_maps_reset(struct podnet *pods);
 
 /* Map entries; they fail the test when they cannot be written. */
 void podnet_set_local(struct podnet *pods, enum podnet_member pod, __u32 flags);
+void podnet_forget_local(struct podnet *pods, enum podnet_member pod);
 void podnet_set_peer(struct podnet *pods, const char *addr, __u32 identity, __u32 workload,
 		     __u32 flags);
 void podnet_forget_peer(struct podnet *pods, const char *addr);

@@ -50,6 +50,12 @@ void podnet_set_local(struct podnet *pods, enum podnet_member pod, __u32 flags)
 	podnet_map_set(pods->skel->maps.weft_netns, &pods->cookie[pod], &local);
 }
 
+void podnet_forget_local(struct podnet *pods, enum podnet_member pod)
+{
+	bpf_map__delete_elem(pods->skel->maps.weft_netns, &pods->cookie[pod],
+			     sizeof(pods->cookie[pod]), 0);
+}
+
 void podnet_set_peer(struct podnet *pods, const char *addr, __u32 identity, __u32 workload,
 		     __u32 flags)
 {

@@ -393,6 +393,20 @@ static void test_left_out(void **state)
 	assert_int_equal(podnet_count_edges(pods), 0);
 }
 
+/* A pod that is deleted leaves the maps before its last connections close. */
+static void test_pod_is_forgotten_before_close(void **state)
+{
+	struct podnet *pods = podnet_require(state);
+	struct line line = line_open(pods, &podnet_kinds[1]);
+
+	line_talk(&line, 7, 8);
+	podnet_forget_local(pods, POD_CLIENT);
+	podnet_forget_peer(pods, line.kind->endpoint[0]);
+	podnet_forget_peer(pods, line.kind->client);
+	end_by_client(&line);
+	check_line(pods, &line);
+}
+
 /* Refused by the server: never established, so nothing was opened. */
 static void test_refused(void **state)
 {
@@ -465,6 +479,7 @@ static int suite(void)
 		SOCKOPS_TEST(test_close_event),
 		SOCKOPS_TEST(test_direct_and_unknown),
 		SOCKOPS_TEST(test_left_out),
+		SOCKOPS_TEST(test_pod_is_forgotten_before_close),
 		SOCKOPS_TEST(test_refused),
 		SOCKOPS_TEST(test_reconnected_socket),
 		SOCKOPS_TEST(test_edge_overflow),

@@ -269,6 +269,8 @@ static __always_inline enum weft_reason packet_walk_extensions(struct __sk_buff 
 	bool fragment_seen = false;
 	struct frag_hdr hdr; /* every extension header has at least these eight bytes */
 
+	/* Kernels before 6.2 refuse the loop as clang would lay it out. */
+#pragma clang loop unroll(full)
 	for (int i = 0; i <= PACKET_MAX_EXTENSIONS; i++) {
 		if (next != PACKET_NEXT_HOP && next != PACKET_NEXT_ROUTING &&
 		    next != PACKET_NEXT_DEST && next != PACKET_NEXT_AUTH &&

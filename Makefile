@@ -15,4 +15,5 @@ include scripts/make/rules.mk
 include scripts/make/bpf.mk
 include scripts/make/user.mk
 include scripts/make/tests.mk
+include scripts/make/bench.mk
 include scripts/make/install.mk

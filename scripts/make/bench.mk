@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+# Cost against direct connections. BENCH_* variables are described in tools/bench/bench.py.
+.PHONY: bench
+bench:
+	$(Q)scripts/setup.sh build run bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)WEFT_BUILD=$(abspath $(BUILD)) tools/bench/bench.py

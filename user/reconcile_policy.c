@@ -248,17 +248,20 @@ static uint32_t generation_next(struct applied_policy *policy, const struct appl
 	return policy->generation;
 }
 
-/* Writes all entries under a new generation and switches to it, or leaves no trace. */
+/*
+ * Writes all entries under a new generation and switches to it, or leaves no trace; then
+ * *full is the map that could not be written.
+ */
 static int dest_switch(struct applied_policy *policy, const struct applied_dest *old,
 		       const struct desired_dest *wanted, struct writer *writer,
-		       uint32_t *generation)
+		       uint32_t *generation, enum map_id *full)
 {
 	struct weft_dest dest = { .entries = (uint32_t)wanted->entry_count };
 	struct retired_entries written;
-	enum map_id id = MAP_POLICY;
 	size_t i;
 	int err = 0;
 
+	*full = MAP_POLICY;
 	dest.generation = generation_next(policy, old);
 	for (i = 0; i < wanted->entry_count; i++) {
 		struct weft_policy_key key =
@@ -270,15 +273,13 @@ static int dest_switch(struct applied_policy *policy, const struct applied_dest 
 			break;
 	}
 	if (!err) {
-		id = MAP_DEST;
+		*full = MAP_DEST;
 		err = writer_set(writer, MAP_DEST, &wanted->identity, &dest);
 	}
 	if (!err) {
 		*generation = dest.generation;
 		return 0;
 	}
-	writer_fail(writer, id, err, "identity %u %s", wanted->identity,
-		    old ? "keeps only the old rules that are still wanted" : "gets no rules");
 	/* At once, so that other destinations find the room; nobody has read them. */
 	written = (struct retired_entries){ .identity = wanted->identity,
 					    .generation = dest.generation,
@@ -333,20 +334,20 @@ static void dest_narrow(struct applied_dest *dest, const struct desired_dest *wa
 		const struct desired_entry *next = entry_successor(wanted, &entry, &from);
 		struct weft_policy_key key = entry_key(dest->identity, dest->generation, &entry);
 		struct weft_policy weaker = { .action = WEFT_POLICY_HTTP };
+		bool keep = next != NULL;
 
-		err = 0;
-		if (!next) {
+		if (keep && entry.action == WEFT_POLICY_ALLOW &&
+		    next->action != WEFT_POLICY_ALLOW) {
+			keep = !writer_set(writer, MAP_POLICY, &key, &weaker);
+			entry.action = keep ? WEFT_POLICY_HTTP : entry.action;
+		}
+		if (!keep) {
 			err = writer_delete(writer, MAP_POLICY, &key);
 			if (!err)
 				continue;
-		} else if (entry.action == WEFT_POLICY_ALLOW && next->action != WEFT_POLICY_ALLOW) {
-			err = writer_set(writer, MAP_POLICY, &key, &weaker);
-			if (!err)
-				entry.action = WEFT_POLICY_HTTP;
-		}
-		if (err)
 			writer_fail(writer, MAP_POLICY, err, "identity %u keeps an old rule",
 				    dest->identity);
+		}
 		dest->entries[kept++] = entry;
 	}
 	dest->count = kept;
@@ -366,10 +367,16 @@ static bool dest_update(struct applied_policy *policy, struct applied_dest *dest
 {
 	bool loses = dest_loses(dest, wanted);
 	uint32_t generation;
+	enum map_id full;
+	int err;
 
-	if (dest_switch(policy, dest, wanted, writer, &generation)) {
+	err = dest_switch(policy, dest, wanted, writer, &generation, &full);
+	if (err) {
 		if (loses && narrow)
 			dest_narrow(dest, wanted, writer);
+		if (!dest_equal(dest, wanted))
+			writer_fail(writer, full, err, "identity %u keeps only old rules",
+				    dest->identity);
 		return loses && narrow;
 	}
 	entries_retire(policy, dest->identity, dest->generation, dest->entries, dest->count);
@@ -387,6 +394,8 @@ bool applied_policy_put(struct applied_policy *policy, const struct desired *des
 	size_t i = 0, j, added, known = policy->dest_count;
 	bool lost = false;
 	uint32_t generation;
+	enum map_id full;
+	int err;
 
 	for (j = 0; j < desired->dest_count; j++) {
 		const struct desired_dest *wanted = &desired->dests[j];
@@ -399,8 +408,12 @@ bool applied_policy_put(struct applied_policy *policy, const struct desired *des
 						    writer);
 			continue;
 		}
-		if (dest_switch(policy, NULL, wanted, writer, &generation))
+		err = dest_switch(policy, NULL, wanted, writer, &generation, &full);
+		if (err) {
+			writer_fail(writer, full, err, "identity %u gets no rules",
+				    wanted->identity);
 			continue;
+		}
 		added = memory_grow(&policy->dests, &policy->dest_count, &policy->dest_capacity,
 				    sizeof(*policy->dests));
 		policy->dests[added].identity = wanted->identity;

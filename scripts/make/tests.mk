@@ -12,7 +12,7 @@ TEST_LIBS := $(AGENT_LIB) $(LOADER_LIB) $(POLICY_LIB)
 $(TEST_BIN): $(BUILD)/%: %.c $(TEST_LIBS) | $(BPF_SKEL)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d -o $@ $(filter %.c %.o,$^) \
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d -o $@ $< $(filter %.o,$^) \
 		$(TEST_LIBS) $(LDFLAGS) -lcmocka -lm $(LDLIBS_AGENT) $(LDLIBS_CORE)
 -include $(TEST_BIN:%=%.d)
 

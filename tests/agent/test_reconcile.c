@@ -1,0 +1,708 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Reconciling real maps: by differences, after crashes, with failures, when maps are full. */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "tests/agent/mapset.h"
+#include "loader/maps.h"
+#include "policy/lookup.h"
+
+/* What the next writes meet: see injected(). */
+static struct {
+	int countdown; /* writes until it happens; -1 = never */
+	enum { CRASH, FAIL_ONCE, FAIL_FOR_GOOD } what;
+	int only; /* map that fails, -1 = all */
+} injection = { .countdown = -1 };
+
+static int injected(enum map_id id, bool deletes)
+{
+	if (injection.countdown < 0 || (injection.what != CRASH && deletes) ||
+	    (injection.only >= 0 && (int)id != injection.only))
+		return 0;
+	if (injection.countdown > 0) {
+		injection.countdown--;
+		return 0;
+	}
+	if (injection.what == CRASH)
+		_exit(42);
+	if (injection.what == FAIL_ONCE)
+		injection.countdown = -1;
+	return -E2BIG;
+}
+
+static int injected_set(const struct maps *maps, enum map_id id, const void *key, const void *value)
+{
+	unsigned char old[1024];
+	int err;
+
+	/* A map that is full still takes new values for keys that it has. */
+	if (injection.what == FAIL_FOR_GOOD && !maps_get(maps, id, key, old))
+		return maps_set(maps, id, key, value);
+	err = injected(id, false);
+	return err ? err : maps_set(maps, id, key, value);
+}
+
+static int injected_delete(const struct maps *maps, enum map_id id, const void *key)
+{
+	int err = injected(id, true);
+
+	return err ? err : maps_delete(maps, id, key);
+}
+
+static int injected_set_range(const struct maps *maps, enum map_id id, uint32_t first,
+			      uint32_t count, const void *values)
+{
+	int err = injected(id, false);
+
+	return err ? err : maps_set_range(maps, id, first, count, values);
+}
+
+/* The one file through which reconcile writes, over the functions above. */
+#define maps_set       injected_set
+#define maps_delete    injected_delete
+#define maps_set_range injected_set_range
+#include "user/reconcile_write.c"
+#undef maps_set
+#undef maps_delete
+#undef maps_set_range
+
+struct fixture {
+	struct mapset *set;
+	const struct maps *maps;
+	struct names *names;
+	struct reconcile *reconcile;
+	struct reconcile_result result;
+};
+
+static void open_with(struct fixture *f, const uint32_t sizes[MAP_ID_COUNT])
+{
+	memset(f, 0, sizeof(*f));
+	injection.countdown = -1;
+	f->set = mapset_new(sizes);
+	f->maps = mapset_maps(f->set);
+	f->names = names_new();
+	assert_int_equal(reconcile_new(f->maps, f->names, &f->reconcile), 0);
+}
+
+static void restart(struct fixture *f)
+{
+	reconcile_free(f->reconcile);
+	names_free(f->names);
+	f->names = names_new();
+	assert_int_equal(reconcile_new(f->maps, f->names, &f->reconcile), 0);
+}
+
+static void close_all(struct fixture *f)
+{
+	reconcile_free(f->reconcile);
+	names_free(f->names);
+	mapset_free(f->set);
+}
+
+static int apply(struct fixture *f, const struct wish *wish)
+{
+	return reconcile_apply(f->reconcile, &wish->desired, wish->places, wish->place_count, true,
+			       &f->result);
+}
+
+static void test_differences_lead_to_the_same_end(void **state)
+{
+	struct fixture f;
+	unsigned int seed = 1, step, names;
+
+	(void)state;
+	open_with(&f, NULL);
+	for (step = 0; step < 60; step++) {
+		struct wish *wish = wish_random(&seed);
+
+		assert_int_equal(apply(&f, wish), 0);
+		assert_string_equal(f.result.error, "");
+		mapset_expect(f.maps, wish);
+		assert_int_equal(apply(&f, wish), 0);
+		assert_int_equal(f.result.written + f.result.deleted, 0);
+		assert_false(f.result.policy_changed);
+		if (step % 4 == 0) {
+			restart(&f);
+			/* The test gives its numbers no names, so that they become #300, ... */
+			names = mapset_count(f.maps, MAP_NAME);
+			assert_int_equal(apply(&f, wish), 0);
+			assert_int_equal(f.result.written, mapset_count(f.maps, MAP_NAME) - names);
+			assert_int_equal(f.result.deleted, 0);
+			assert_false(f.result.policy_changed);
+		}
+		wish_free(wish);
+	}
+	close_all(&f);
+}
+
+/* One run that dies before write `at`; false when it came to its end. */
+static bool crash_at(struct fixture *f, const struct wish *wish, int at)
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		injection.countdown = at;
+		injection.what = CRASH;
+		injection.only = -1;
+		apply(f, wish);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 42);
+	return WEXITSTATUS(status) == 42;
+}
+
+static void test_a_crash_between_any_two_writes(void **state)
+{
+	unsigned int seed, at;
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, NULL);
+	for (seed = 100; seed < 102; seed++) {
+		unsigned int random = seed;
+		struct wish *old = wish_random(&random), *new = wish_random(&random);
+		bool crashed = true;
+
+		for (at = 0; crashed; at++) {
+			assert_int_equal(apply(&f, old), 0);
+			mapset_expect(f.maps, old);
+			crashed = crash_at(&f, new, (int)at);
+			mapset_expect_whole(f.maps, old, new, false);
+			restart(&f);
+			/* The next agent may want either. */
+			assert_int_equal(apply(&f, at % 2 ? old : new), 0);
+			mapset_expect(f.maps, at % 2 ? old : new);
+		}
+		assert_true(at > 10);
+		wish_free(old);
+		wish_free(new);
+	}
+	close_all(&f);
+}
+
+static void test_a_failure_at_any_write(void **state)
+{
+	unsigned int seed, at, what;
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, NULL);
+	for (seed = 200; seed < 204; seed++) {
+		unsigned int random = seed;
+		struct wish *old = wish_random(&random), *new = wish_random(&random);
+
+		what = seed % 2 ? FAIL_FOR_GOOD : FAIL_ONCE;
+		for (at = 0; at < 1000; at++) {
+			assert_int_equal(apply(&f, old), 0);
+			injection.countdown = (int)at;
+			injection.what = what;
+			injection.only = -1;
+			apply(&f, new);
+			if (injection.countdown > 0)
+				break;
+			injection.countdown = -1;
+			mapset_expect_whole(f.maps, old, new, true);
+			/* One failure is made up for at once; and rules that only go need no room.
+			 */
+			if (what == FAIL_ONCE || !f.result.error[0]) {
+				assert_string_equal(f.result.error, "");
+				mapset_expect(f.maps, new);
+			} else {
+				assert_non_null(strstr(f.result.error, "is full"));
+			}
+			assert_int_equal(apply(&f, new), 0);
+			mapset_expect(f.maps, new);
+		}
+		injection.countdown = -1;
+		assert_true(at > 10);
+		wish_free(old);
+		wish_free(new);
+	}
+	close_all(&f);
+}
+
+static void add_rules(struct wish *wish, uint32_t dest, unsigned int first, unsigned int count)
+{
+	unsigned int i;
+
+	wish_add_dest(wish, dest);
+	for (i = 0; i < count; i++)
+		wish_add_entry(wish, 1000 + first + i, 80, WEFT_POLICY_ALLOW);
+}
+
+static void test_full_policy_map(void **state)
+{
+	const uint32_t sizes[MAP_ID_COUNT] = { [MAP_POLICY] = 20 };
+	struct wish *ten = wish_new(), *six = wish_new(), *other = wish_new(), *many = wish_new();
+	struct wish *common = wish_new(), *two = wish_new(), *swapped = wish_new();
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, sizes);
+	add_rules(ten, 300, 0, 15);
+	assert_int_equal(apply(&f, ten), 0);
+	/* Fewer rules: 12 beside 15 do not fit, but taking away needs no room. */
+	add_rules(six, 300, 2, 12);
+	assert_int_equal(apply(&f, six), 0);
+	assert_true(f.result.policy_changed);
+	mapset_expect(f.maps, six);
+	/* More rules that cannot fit: nothing changes, and other destinations go on. */
+	add_rules(many, 300, 2, 30);
+	add_rules(many, 301, 0, 4);
+	assert_int_equal(apply(&f, many), -E2BIG);
+	assert_non_null(strstr(f.result.error, "weft_policy is full (20 entries)"));
+	assert_non_null(strstr(f.result.error, "--max-policies"));
+	assert_false(f.result.policy_changed);
+	add_rules(two, 300, 2, 12);
+	add_rules(two, 301, 0, 4);
+	mapset_expect(f.maps, two);
+	/* Some go, some come, no room for both: what went is gone, what came is not there. */
+	add_rules(other, 300, 8, 30);
+	assert_int_equal(apply(&f, other), -E2BIG);
+	assert_true(f.result.policy_changed);
+	add_rules(common, 300, 8, 6);
+	mapset_expect(f.maps, common);
+	/* A destination that goes makes room for one that comes. */
+	add_rules(swapped, 301, 0, 18);
+	assert_int_equal(apply(&f, swapped), 0);
+	mapset_expect(f.maps, swapped);
+	restart(&f);
+	assert_int_equal(apply(&f, ten), 0);
+	mapset_expect(f.maps, ten);
+	wish_free(ten);
+	wish_free(six);
+	wish_free(other);
+	wish_free(many);
+	wish_free(common);
+	wish_free(two);
+	wish_free(swapped);
+	close_all(&f);
+}
+
+static void test_full_small_maps(void **state)
+{
+	const uint32_t sizes[MAP_ID_COUNT] = { [MAP_IDENT] = 4, [MAP_DEST] = 2, [MAP_SERVICE] = 2 };
+	const uint8_t endpoints[] = { 1, 2 };
+	struct wish *many = wish_new(), *few = wish_new();
+	struct weft_peer peer;
+	struct weft_addr address = { .b = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 5 } };
+	struct fixture f;
+	uint8_t i;
+
+	(void)state;
+	open_with(&f, sizes);
+	for (i = 0; i < 6; i++)
+		wish_add_peer(many, (uint8_t)(1 + i), 300, 1);
+	for (i = 0; i < 3; i++) {
+		add_rules(many, 300u + i, 0, 2);
+		wish_add_service(many, (uint8_t)(100 + i), 80, 400, endpoints, 2);
+	}
+	assert_int_equal(apply(&f, many), -E2BIG);
+	assert_int_equal(mapset_count(f.maps, MAP_IDENT), 4);
+	assert_int_equal(mapset_count(f.maps, MAP_DEST), 2);
+	assert_int_equal(mapset_count(f.maps, MAP_POLICY), 4);
+	assert_int_equal(mapset_count(f.maps, MAP_SERVICE), 2);
+	/* Others in their place: what goes makes room in the same run. */
+	for (i = 4; i < 8; i++)
+		wish_add_peer(few, (uint8_t)(1 + i), 301, 2);
+	add_rules(few, 302, 0, 2);
+	wish_add_service(few, 102, 80, 400, endpoints, 2);
+	assert_int_equal(apply(&f, few), 0);
+	mapset_expect(f.maps, few);
+	assert_int_equal(maps_get(f.maps, MAP_IDENT, &address, &peer), 0);
+	assert_int_equal(peer.identity, 301);
+	wish_free(many);
+	wish_free(few);
+	close_all(&f);
+}
+
+static void test_full_endpoint_table(void **state)
+{
+	const uint32_t sizes[MAP_ID_COUNT] = { [MAP_ALIAS] = 10, [MAP_ENDPOINT] = 10 };
+	const uint8_t six[] = { 1, 2, 3, 4, 5, 6 }, others[] = { 2, 3, 4, 5, 6, 7 };
+	struct wish *first = wish_new(), *second = wish_new();
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, sizes);
+	wish_add_service(first, 100, 80, 400, six, 6);
+	wish_add_service(second, 100, 80, 400, others, 6);
+	assert_int_equal(apply(&f, first), 0);
+	assert_int_equal(apply(&f, second), -ENOSPC);
+	assert_non_null(strstr(f.result.error, "--max-endpoints"));
+	mapset_expect(f.maps, first);
+	wish_free(first);
+	wish_free(second);
+	close_all(&f);
+}
+
+static struct weft_service service_at(const struct fixture *f, uint8_t last_byte)
+{
+	struct weft_service_key key = {
+		.addr.b = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = last_byte },
+		.port = 80,
+		.proto = 6
+	};
+	struct weft_service service;
+
+	assert_int_equal(maps_get(f->maps, MAP_SERVICE, &key, &service), 0);
+	return service;
+}
+
+static void test_tables_move_and_rest(void **state)
+{
+	const uint8_t a[] = { 1, 2, 3 }, b[] = { 1, 2, 4 };
+	struct wish *one = wish_new(), *two = wish_new();
+	struct weft_service before[2], after[2];
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, NULL);
+	wish_add_service(one, 100, 80, 400, a, 3);
+	wish_add_service(one, 101, 80, 401, a, 3);
+	wish_add_service(two, 100, 80, 400, b, 3);
+	wish_add_service(two, 101, 80, 401, a, 3);
+	assert_int_equal(apply(&f, one), 0);
+	before[0] = service_at(&f, 100);
+	before[1] = service_at(&f, 101);
+	assert_int_equal(apply(&f, two), 0);
+	after[0] = service_at(&f, 100);
+	after[1] = service_at(&f, 101);
+	assert_memory_equal(&before[1], &after[1], sizeof(before[1]));
+	assert_true(after[0].generation > before[0].generation);
+	assert_true(after[0].first >= before[0].first + 3 || after[0].first + 3 <= before[0].first);
+	/* The first range still rests. */
+	assert_int_equal(apply(&f, one), 0);
+	assert_int_not_equal(service_at(&f, 100).first, before[0].first);
+	assert_int_not_equal(service_at(&f, 100).first, after[0].first);
+	wish_free(one);
+	wish_free(two);
+	close_all(&f);
+}
+
+static void test_stale_entries_wait_for_the_first_sync(void **state)
+{
+	unsigned int seed = 5;
+	struct wish *old = wish_random(&seed), *nothing = wish_new();
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, NULL);
+	assert_int_equal(apply(&f, old), 0);
+	restart(&f);
+	assert_int_equal(reconcile_apply(f.reconcile, &nothing->desired, NULL, 0, false, &f.result),
+			 0);
+	mapset_expect(f.maps, old);
+	assert_int_equal(apply(&f, nothing), 0);
+	assert_true(f.result.policy_changed);
+	mapset_expect(f.maps, nothing);
+	wish_free(old);
+	wish_free(nothing);
+	close_all(&f);
+}
+
+static void test_a_pod_without_place_keeps_its_entries(void **state)
+{
+	struct wish *placed = wish_new(), *lost = wish_new(), *moved = wish_new();
+	struct weft_local local;
+	uint32_t ifindex = 7;
+	uint64_t cookie = 70;
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, NULL);
+	wish_add_local(placed, "a", 1, 7, 70);
+	wish_add_local(placed, "b", 2, 8, 80);
+	assert_int_equal(apply(&f, placed), 0);
+	restart(&f);
+	/* The agent is back, knows both pods, but cannot find `a` now; and it is permissive now. */
+	wish_add_local(lost, "a", 1, 0, 0);
+	lost->desired.locals[0].local.peer.flags = WEFT_PEER_PERMISSIVE;
+	wish_add_local(lost, "b", 2, 8, 80);
+	assert_int_equal(apply(&f, lost), 0);
+	assert_true(reconcile_has_interface(f.reconcile, 7));
+	assert_int_equal(maps_get(f.maps, MAP_IFACE, &ifindex, &local), 0);
+	assert_int_equal(local.peer.flags, WEFT_PEER_PERMISSIVE);
+	assert_int_equal(maps_get(f.maps, MAP_NETNS, &cookie, &local), 0);
+	/* Found elsewhere: the old entries go. */
+	wish_add_local(moved, "a", 1, 9, 90);
+	wish_add_local(moved, "b", 2, 8, 80);
+	assert_int_equal(apply(&f, moved), 0);
+	assert_false(reconcile_has_interface(f.reconcile, 7));
+	mapset_expect(f.maps, moved);
+	wish_free(placed);
+	wish_free(lost);
+	wish_free(moved);
+	close_all(&f);
+}
+
+static void test_what_calls_for_a_sweep(void **state)
+{
+	struct wish *base = wish_new(), *more = wish_new(), *weaker = wish_new();
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, NULL);
+	add_rules(base, 300, 0, 2);
+	add_rules(more, 300, 0, 3);
+	add_rules(more, 301, 0, 1);
+	add_rules(weaker, 300, 0, 3);
+	weaker->desired.dests[0].entries[1].action = WEFT_POLICY_HTTP;
+	add_rules(weaker, 301, 0, 1);
+	assert_int_equal(apply(&f, base), 0);
+	assert_false(f.result.policy_changed);
+	assert_int_equal(apply(&f, more), 0);
+	assert_false(f.result.policy_changed);
+	assert_int_equal(apply(&f, weaker), 0);
+	assert_true(f.result.policy_changed);
+	assert_int_equal(apply(&f, more), 0);
+	assert_false(f.result.policy_changed);
+	assert_int_equal(apply(&f, base), 0);
+	assert_true(f.result.policy_changed);
+	wish_free(base);
+	wish_free(more);
+	wish_free(weaker);
+	close_all(&f);
+}
+
+static void test_names_survive_and_are_never_given_twice(void **state)
+{
+	struct weft_name_key key = { .kind = WEFT_NAME_IDENTITY };
+	struct wish *wish = wish_new();
+	uint32_t api, lost;
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, NULL);
+	api = names_get(f.names, WEFT_NAME_IDENTITY, "shop", "api", "");
+	lost = names_get(f.names, WEFT_NAME_IDENTITY, "shop", "lost", "");
+	wish_add_dest(wish, api);
+	wish_add_entry(wish, lost, 80, WEFT_POLICY_ALLOW);
+	assert_int_equal(apply(&f, wish), 0);
+	/* As if weft_name had been full when `lost` came. */
+	key.id = lost;
+	assert_int_equal(maps_delete(f.maps, MAP_NAME, &key), 0);
+	restart(&f);
+	assert_int_equal(names_find(f.names, WEFT_NAME_IDENTITY, "shop", "api", ""), api);
+	assert_int_equal(names_find(f.names, WEFT_NAME_IDENTITY, "shop", "lost", ""), 0);
+	assert_int_not_equal(names_get(f.names, WEFT_NAME_IDENTITY, "shop", "new", ""), lost);
+	wish_free(wish);
+	close_all(&f);
+}
+
+static void test_names_that_nobody_uses_go_when_it_is_crowded(void **state)
+{
+	const uint32_t sizes[MAP_ID_COUNT] = { [MAP_NAME] = 16 };
+	struct weft_edge_key edge = {};
+	struct weft_edge *values;
+	struct wish *wish = wish_new();
+	char name[16];
+	uint32_t used, counted;
+	struct fixture f;
+	int i;
+
+	(void)state;
+	open_with(&f, sizes);
+	used = names_get(f.names, WEFT_NAME_IDENTITY, "shop", "used", "");
+	counted = names_get(f.names, WEFT_NAME_WORKLOAD, "shop", "counted", "");
+	edge.src_workload = counted;
+	values = calloc(f.maps->cpus, sizeof(*values));
+	assert_int_equal(maps_set(f.maps, MAP_EDGE, &edge, values), 0);
+	free(values);
+	add_rules(wish, used, 0, 1);
+	for (i = 0; i < 12; i++) {
+		snprintf(name, sizeof(name), "old-%d", i);
+		names_get(f.names, WEFT_NAME_WORKLOAD, "shop", name, "");
+	}
+	assert_int_equal(apply(&f, wish), 0);
+	assert_int_equal(mapset_count(f.maps, MAP_NAME), 2);
+	assert_non_null(names_lookup(f.names, WEFT_NAME_IDENTITY, used));
+	assert_non_null(names_lookup(f.names, WEFT_NAME_WORKLOAD, counted));
+	assert_int_equal(names_find(f.names, WEFT_NAME_WORKLOAD, "shop", "old-3", ""), 0);
+	wish_free(wish);
+	close_all(&f);
+}
+
+/* A reader that behaves as a program does, but from user space: when the generation it holds was
+ * retired meanwhile it asks again. */
+struct reader {
+	const struct maps *maps;
+	_Atomic bool stop, failed;
+	_Atomic unsigned long looks;
+};
+
+static bool rule_is_there(const struct maps *maps)
+{
+	struct weft_policy_key key = {
+		.dst_identity = 300, .src_identity = 299, .port = 80, .proto = 6
+	};
+	struct weft_policy policy;
+	struct weft_dest dest, again;
+
+	do {
+		if (maps_get(maps, MAP_DEST, &key.dst_identity, &dest))
+			return false;
+		key.generation = dest.generation;
+		if (!maps_get(maps, MAP_POLICY, &key, &policy))
+			return policy.action == WEFT_POLICY_ALLOW;
+		if (maps_get(maps, MAP_DEST, &key.dst_identity, &again))
+			return false;
+	} while (again.generation != dest.generation);
+	return false;
+}
+
+/* Both tables have endpoint 2, and only endpoints 1 to 6. */
+static bool table_is_whole(const struct maps *maps)
+{
+	struct weft_service_key key = {
+		.addr.b = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 100 },
+		.port = 80,
+		.proto = 6
+	};
+	struct weft_endpoint endpoints[8];
+	struct weft_service service;
+	uint32_t i, found = 0;
+
+	if (maps_get(maps, MAP_SERVICE, &key, &service) || !service.count || service.count > 8 ||
+	    maps_get_range(maps, MAP_ENDPOINT, service.first, service.count, endpoints))
+		return false;
+	for (i = 0; i < service.count; i++) {
+		found += endpoints[i].addr.b[15] == 2;
+		if (endpoints[i].addr.b[15] < 1 || endpoints[i].addr.b[15] > 6)
+			return false;
+	}
+	return found == 1;
+}
+
+static void *read_all_the_time(void *context)
+{
+	struct reader *reader = context;
+
+	while (!reader->stop) {
+		if (!rule_is_there(reader->maps) || !table_is_whole(reader->maps))
+			reader->failed = true;
+		reader->looks++;
+	}
+	return NULL;
+}
+
+static void test_no_moment_without_rules_or_endpoints(void **state)
+{
+	struct reader reader = {};
+	struct wish *wishes[8];
+	unsigned int seed = 9, i;
+	uint8_t endpoints[6];
+	pthread_t thread;
+	struct fixture f;
+	size_t j, count;
+
+	(void)state;
+	open_with(&f, NULL);
+	for (i = 0; i < 8; i++) {
+		wishes[i] = wish_new();
+		wish_add_dest(wishes[i], 300);
+		wish_add_entry(wishes[i], 299, 80, WEFT_POLICY_ALLOW);
+		for (j = 0; j < 20; j++)
+			if (rand_r(&seed) % 2)
+				wish_add_entry(wishes[i], 300 + (uint32_t)j, 80, WEFT_POLICY_ALLOW);
+		for (count = 0, j = 1; j <= 6; j++)
+			if (j == 2 || rand_r(&seed) % 2)
+				endpoints[count++] = (uint8_t)j;
+		wish_add_service(wishes[i], 100, 80, 400, endpoints, count);
+	}
+	assert_int_equal(apply(&f, wishes[0]), 0);
+	reader.maps = f.maps;
+	assert_int_equal(pthread_create(&thread, NULL, read_all_the_time, &reader), 0);
+	for (i = 1; i < 100; i++) {
+		assert_int_equal(apply(&f, wishes[i % 8]), 0);
+		if (i % 16 == 0)
+			restart(&f);
+	}
+	reader.stop = true;
+	pthread_join(thread, NULL);
+	assert_false(reader.failed);
+	assert_true(reader.looks > 100);
+	for (i = 0; i < 8; i++)
+		wish_free(wishes[i]);
+	close_all(&f);
+}
+
+/* Inconsistent maps, as no agent should leave them. */
+static void test_damaged_maps_are_repaired(void **state)
+{
+	const uint8_t endpoints[] = { 1, 2, 3 };
+	struct weft_service_key key = {
+		.addr.b = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 100 },
+		.port = 80,
+		.proto = 6
+	};
+	struct weft_service service = { .service = 400,
+					.first = 4294967290u,
+					.count = 4000000000u };
+	struct weft_policy_key rule = { .dst_identity = 300, .generation = 77, .src_identity = 5 };
+	struct weft_policy allow = { .action = WEFT_POLICY_ALLOW };
+	struct weft_dest dest = { .generation = 99, .entries = 3 };
+	uint32_t identity = 300;
+	struct wish *wish = wish_new();
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, NULL);
+	assert_int_equal(maps_set(f.maps, MAP_SERVICE, &key, &service), 0);
+	/* Two ports that share a table. */
+	key.addr.b[15] = 101;
+	service.first = 0;
+	service.count = 5;
+	assert_int_equal(maps_set(f.maps, MAP_SERVICE, &key, &service), 0);
+	key.addr.b[15] = 102;
+	service.first = 4;
+	assert_int_equal(maps_set(f.maps, MAP_SERVICE, &key, &service), 0);
+	/* Rules of a generation that is not in force, a destination that lost its rules. */
+	assert_int_equal(maps_set(f.maps, MAP_POLICY, &rule, &allow), 0);
+	assert_int_equal(maps_set(f.maps, MAP_DEST, &identity, &dest), 0);
+	restart(&f);
+	add_rules(wish, 300, 0, 2);
+	wish_add_service(wish, 100, 80, 400, endpoints, 3);
+	wish_add_service(wish, 101, 80, 401, endpoints, 3);
+	wish_add_service(wish, 102, 80, 402, endpoints, 3);
+	assert_int_equal(apply(&f, wish), 0);
+	mapset_expect(f.maps, wish);
+	assert_int_equal(maps_get(f.maps, MAP_DEST, &identity, &dest), 0);
+	assert_true(dest.generation > 99);
+	wish_free(wish);
+	close_all(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_differences_lead_to_the_same_end),
+		cmocka_unit_test(test_a_crash_between_any_two_writes),
+		cmocka_unit_test(test_a_failure_at_any_write),
+		cmocka_unit_test(test_full_policy_map),
+		cmocka_unit_test(test_full_small_maps),
+		cmocka_unit_test(test_full_endpoint_table),
+		cmocka_unit_test(test_tables_move_and_rest),
+		cmocka_unit_test(test_stale_entries_wait_for_the_first_sync),
+		cmocka_unit_test(test_a_pod_without_place_keeps_its_entries),
+		cmocka_unit_test(test_what_calls_for_a_sweep),
+		cmocka_unit_test(test_names_survive_and_are_never_given_twice),
+		cmocka_unit_test(test_names_that_nobody_uses_go_when_it_is_crowded),
+		cmocka_unit_test(test_no_moment_without_rules_or_endpoints),
+		cmocka_unit_test(test_damaged_maps_are_repaired),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -36,6 +36,13 @@ $(call objects,$(call test_helpers,$(1))): | $(BPF_SKEL) $(TEST_BPF_SKEL)
 endef
 $(foreach tier,unit bpf loader agent,$(if $(call test_helpers,$(tier)),$(eval $(call link_helpers,$(tier)))))
 
+# What end-to-end tests run in pods, each a program of one file. Without sanitizers: not under test.
+E2E_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/e2e/*.c))
+$(E2E_BIN): $(BUILD)/%: %.c
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -o $@ $< $(LDFLAGS) -pthread
+
 # Fuzz targets: clang and libFuzzer over the pure parts only.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
@@ -48,8 +55,9 @@ $(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h)
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< \
 		$(FUZZ_UNDER_TEST) -lm $(LDLIBS_CORE)
 
-.PHONY: test-programs fuzz-programs
+.PHONY: test-programs e2e-programs fuzz-programs
 test-programs: $(TEST_BIN)
+e2e-programs: $(E2E_BIN)
 fuzz-programs: $(FUZZ_BIN)
 
 # Privileges, kernel and tools decide at run time which tiers can run; tests/run.py says which not and why.
@@ -61,7 +69,7 @@ endef
 setup:
 	$(Q)scripts/setup.sh
 test-build: setup
-	$(Q)$(MAKE) --no-print-directory all fuzz-programs
+	$(Q)$(MAKE) --no-print-directory all fuzz-programs e2e-programs
 	$(sanitized)
 
 # Pure tiers and everything else, in the order of cost.

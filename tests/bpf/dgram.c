@@ -53,23 +53,17 @@ int dgram_send(struct dgram *talk, const char *addr, __u16 port)
 
 int dgram_answer(struct dgram *talk)
 {
+	int at = podnet_first_waiting(talk->server, ENDPOINTS, 1000);
 	struct sockaddr_storage from;
-	socklen_t size;
+	socklen_t size = sizeof(from);
+	struct sockaddr *to = (struct sockaddr *)&from;
 	char text[16];
 
-	for (int i = 0; i < ENDPOINTS; i++) {
-		if (!podnet_waiting(talk->server[i], 0))
-			continue;
-		size = sizeof(from);
-		assert_int_equal(recvfrom(talk->server[i], text, sizeof(text), 0,
-					  (struct sockaddr *)&from, &size),
-				 3);
-		assert_int_equal(
-			sendto(talk->server[i], "answer", 6, 0, (struct sockaddr *)&from, size), 6);
-		return i;
-	}
-	fail_msg("no endpoint got the datagram");
-	return -1;
+	if (at < 0)
+		fail_msg("no endpoint got the datagram");
+	assert_int_equal(recvfrom(talk->server[at], text, sizeof(text), 0, to, &size), 3);
+	assert_int_equal(sendto(talk->server[at], "answer", 6, 0, to, size), 6);
+	return at;
 }
 
 void dgram_assert_shown(const char *shown, const char *addr, int port)

@@ -135,7 +135,8 @@ int podnet_bind(struct podnet *pods, enum podnet_member pod, int type, const cha
 const char *podnet_peername(int fd);
 /* Receives a datagram; returns its sender as above. */
 const char *podnet_receive(int fd, char *text, size_t size);
-/* Is a connection or datagram there within this time? */
+/* Which socket has a connection or datagram within this time (the first that does), or -1. */
+int podnet_first_waiting(const int *fds, int count, int milliseconds);
 bool podnet_waiting(int fd, int milliseconds);
 
 #endif /* WEFT_TESTS_BPF_PODNET_H */

@@ -155,9 +155,22 @@ const char *podnet_receive(int fd, char *text, size_t size)
 	return podnet_sockaddr_text(&from);
 }
 
+int podnet_first_waiting(const int *fds, int count, int milliseconds)
+{
+	struct pollfd poll_fds[8];
+
+	assert_in_range(count, 1, 8);
+	for (int i = 0; i < count; i++)
+		poll_fds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	if (poll(poll_fds, (nfds_t)count, milliseconds) < 1)
+		return -1;
+	for (int i = 0; i < count; i++)
+		if (poll_fds[i].revents)
+			return i;
+	return -1;
+}
+
 bool podnet_waiting(int fd, int milliseconds)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, milliseconds) == 1;
+	return !podnet_first_waiting(&fd, 1, milliseconds);
 }

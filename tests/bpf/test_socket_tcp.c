@@ -96,26 +96,27 @@ static void test_vip_is_spread_over_endpoints(void **state)
 	struct podnet *pods = podnet_require(state);
 
 	for (const struct podnet_kind *kind = podnet_kinds; kind->name; kind++) {
-		int a = podnet_bind(pods, POD_SERVER, SOCK_STREAM, kind->endpoint[0], 8080);
-		int b = podnet_bind(pods, POD_SERVER, SOCK_STREAM, kind->endpoint[1], 9090);
+		const int servers[] = {
+			podnet_bind(pods, POD_SERVER, SOCK_STREAM, kind->endpoint[0], 8080),
+			podnet_bind(pods, POD_SERVER, SOCK_STREAM, kind->endpoint[1], 9090)
+		};
 		struct podnet_slot slots[] = { { kind->endpoint[0], 8080, 1, 71 },
 					       { kind->endpoint[1], 9090, 1, 72 } };
-		int at_a = 0, at_b = 0, fd;
+		int calls[2] = {}, at, fd;
 
 		podnet_set_service(pods, kind->vip, 80, IPPROTO_TCP, &two, slots);
 		for (int i = 0; i < 40; i++) {
 			assert_int_equal(call(pods, kind, kind->vip, 80), 0);
-			bool first = podnet_waiting(a, 0);
-
-			at_a += first;
-			at_b += !first;
-			fd = accept(first ? a : b, NULL, NULL);
+			at = podnet_first_waiting(servers, 2, 1000);
+			assert_true(at >= 0);
+			calls[at]++;
+			fd = accept(servers[at], NULL, NULL);
 			assert_true(fd >= 0);
 			close(fd);
 		}
-		assert_true(at_a && at_b);
-		close(a);
-		close(b);
+		assert_true(calls[0] && calls[1]);
+		close(servers[0]);
+		close(servers[1]);
 	}
 }
 
@@ -268,7 +269,7 @@ static void test_host_process_is_untouched(void **state)
 
 		serve(pods, kind, IPPROTO_TCP);
 		assert_int_equal(podnet_connect(client, kind->family, kind->vip, 80), 0);
-		assert_true(podnet_waiting(server, 100));
+		assert_true(podnet_waiting(server, 1000));
 		close(client);
 		close(server);
 	}
@@ -376,7 +377,7 @@ static void test_fast_open(void **state)
 	assert_int_equal(sendto(fd, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&vip, sizeof(vip)),
 			 5);
 	assert_peer(fd, "10.96.0.10", 80);
-	assert_true(podnet_waiting(server, 100));
+	assert_true(podnet_waiting(server, 1000));
 	close(fd);
 	fd = client_socket(pods, &podnet_kinds[0]);
 	podnet_drop_rule(pods, SERVER_IDENTITY, CLIENT_IDENTITY, IPPROTO_TCP, WEFT_ANY_PORT);
@@ -414,7 +415,7 @@ static void test_mptcp(void **state)
 		opened = podnet_edge(pods, &key).opened;
 		assert_int_equal(podnet_connect(fd, kind->family, kind->vip, 80), 0);
 		assert_peer(fd, kind->vip, 80);
-		assert_true(podnet_waiting(server, 100));
+		assert_true(podnet_waiting(server, 1000));
 		/* Told by the subflow, named by the MPTCP socket's record. */
 		assert_int_equal(podnet_edge(pods, &key).opened, opened + 1);
 		close(fd);
@@ -426,14 +427,14 @@ static void test_mptcp(void **state)
 /* sessionAffinity ClientIP: the pod keeps its endpoint, whichever socket asks. */
 static void test_client_affinity(void **state)
 {
-	struct weft_service service = {
+	static const struct weft_service service = {
 		.service = SERVICE, .count = 3, .generation = 1, .affinity_seconds = 30
 	};
 	struct podnet *pods = podnet_require(state);
 
 	for (const struct podnet_kind *kind = podnet_kinds; kind->name; kind++) {
-		int server[3], at[3] = {}, fd;
 		struct podnet_slot slots[3];
+		int server[3], first = -1, at;
 
 		for (int i = 0; i < 3; i++) {
 			server[i] =
@@ -444,29 +445,23 @@ static void test_client_affinity(void **state)
 		podnet_set_service(pods, kind->vip, 80, IPPROTO_TCP, &service, slots);
 		for (int round = 0; round < 12; round++) {
 			assert_int_equal(call(pods, kind, kind->vip, 80), 0);
-			for (int i = 0; i < 3; i++) {
-				if (!podnet_waiting(server[i], 0))
-					continue;
-				fd = accept(server[i], NULL, NULL);
-				close(fd);
-				at[i]++;
-			}
+			at = podnet_first_waiting(server, 3, 1000);
+			first = round ? first : at;
+			assert_true(at >= 0 && at == first);
+			close(accept(server[at], NULL, NULL));
 			/* Nearly idle for too long, but not yet. */
 			podnet_age_sticky(pods, 28);
 		}
-		assert_int_equal(at[0] + at[1] + at[2], 12);
-		assert_true(at[0] == 12 || at[1] == 12 || at[2] == 12);
 		/* The kept one has no weight any more: only idleness makes the pod leave it. */
 		for (int i = 0; i < 3; i++)
-			slots[i].weight = !at[i];
+			slots[i].weight = i != first;
 		podnet_set_service(pods, kind->vip, 80, IPPROTO_TCP, &service, slots);
 		podnet_age_sticky(pods, 31);
 		assert_int_equal(call(pods, kind, kind->vip, 80), 0);
-		for (int i = 0; i < 3; i++) {
-			if (at[i])
-				assert_false(podnet_waiting(server[i], 0));
+		at = podnet_first_waiting(server, 3, 1000);
+		assert_true(at >= 0 && at != first);
+		for (int i = 0; i < 3; i++)
 			close(server[i]);
-		}
 	}
 }
 

@@ -3,6 +3,7 @@
 # $(BUILD)/san, together with sanitized libraries and a sanitized weftd, which the
 # end-to-end tests run. tests/run.py runs the tiers and prints the closing line.
 SAN := $(BUILD)/san
+JOBS ?= $(shell nproc)
 TIERS := lint unit bpf loader agent fuzz playground e2e
 
 C_TESTS := $(wildcard $(foreach tier,unit bpf loader agent,tests/$(tier)/test_*.c))
@@ -62,14 +63,14 @@ fuzz-programs: $(FUZZ_BIN)
 
 # Privileges, kernel and tools decide at run time which tiers can run; tests/run.py says which not and why.
 define sanitized
-$(Q)$(MAKE) --no-print-directory BUILD=$(SAN) SANITIZE=1 test-programs $(SAN)/weftd
+$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(SAN) SANITIZE=1 test-programs $(SAN)/weftd
 endef
 
 .PHONY: setup test-build check test
 setup:
 	$(Q)scripts/setup.sh
 test-build: setup
-	$(Q)$(MAKE) --no-print-directory all fuzz-programs e2e-programs
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all fuzz-programs e2e-programs
 	$(sanitized)
 
 # Pure tiers and everything else, in the order of cost.
@@ -87,5 +88,5 @@ lint:
 fuzz: setup fuzz-programs
 	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) fuzz
 demo: setup
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)tools/demo/demo.py

@@ -169,7 +169,7 @@ static int podnet_namespaces_make(struct podnet *pods)
 static int podnet_programs_load(struct podnet *pods)
 {
 	struct bpf_program *program;
-	int cgroup, err;
+	int cgroup, err, links = 0;
 
 	pods->skel = weft_bpf__open();
 	if (!pods->skel)
@@ -188,8 +188,9 @@ static int podnet_programs_load(struct podnet *pods)
 	bpf_object__for_each_program(program, pods->skel->obj) {
 		if (!bpf_program__autoload(program))
 			continue;
-		/* The links live as long as this process does. */
-		if (!bpf_program__attach_cgroup(program, cgroup)) {
+		assert_true(links < PODNET_LINKS);
+		pods->links[links] = bpf_program__attach_cgroup(program, cgroup);
+		if (!pods->links[links++]) {
 			err = -errno;
 			break;
 		}
@@ -253,6 +254,8 @@ int podnet_group_teardown(void **state)
 	for (int i = 0; i < POD_COUNT; i++)
 		if (pods->ns[i] >= 0)
 			close(pods->ns[i]);
+	for (int i = 0; i < PODNET_LINKS; i++)
+		bpf_link__destroy(pods->links[i]);
 	weft_bpf__destroy(pods->skel);
 	free(pods);
 	return 0;

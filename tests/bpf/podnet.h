@@ -33,11 +33,13 @@ enum podnet_number {
 	SERVER_WORKLOAD = 1400,
 	PODNET_EVENTS = 64,
 	PODNET_KINDS = 3,
+	PODNET_LINKS = 16,
 };
 
 struct podnet {
 	struct weft_bpf *skel;
 	struct ring_buffer *ring;
+	struct bpf_link *links[PODNET_LINKS];
 	int ns[POD_COUNT];
 	__u64 cookie[POD_COUNT];
 	struct weft_event events[PODNET_EVENTS]; /* filled by podnet_poll_events() */

@@ -11,6 +11,10 @@
 #include "weft_abi.h"
 #include "maps.bpf.h"
 
+enum event_limit {
+	EVENT_WAKE_BYTES = 128 * 1024, /* an eighth of the ring */
+};
+
 static __always_inline void stat_add(enum weft_stat stat)
 {
 	__u32 index = stat;
@@ -58,11 +62,18 @@ static __always_inline void verdict_count(const struct weft_verdict_key *key)
 		verdict->count++;
 }
 
-/* Takes a complete record; copies it into the ring buffer or counts the loss. */
+/*
+ * Takes a complete record; copies it into the ring buffer or counts the loss.
+ * Waking the agent for every event would cost more than the connection that it
+ * tells of: the agent looks by itself, and is woken when the ring fills.
+ */
 static __always_inline void event_emit(struct weft_event *event)
 {
+	__u64 pending = bpf_ringbuf_query(&weft_events, BPF_RB_AVAIL_DATA);
+	__u64 flags = pending < EVENT_WAKE_BYTES ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+
 	event->time_ns = bpf_ktime_get_ns();
-	if (bpf_ringbuf_output(&weft_events, event, sizeof(*event), 0))
+	if (bpf_ringbuf_output(&weft_events, event, sizeof(*event), flags))
 		stat_add(WEFT_STAT_EVENTS_LOST);
 }
 

@@ -24,27 +24,27 @@
 
 enum weft_abi {
 	WEFT_ABI_VERSION = 1,
-	WEFT_NAME_LEN = 256,		/* a Kubernetes name (253) and its NUL */
-	WEFT_NAMESPACE_LEN = 64,	/* a Kubernetes namespace (63) and its NUL */
-	WEFT_LISTEN_LEN = 72,		/* "[v6 address]:port" and its NUL */
+	WEFT_NAME_LEN = 256,	 /* a Kubernetes name (253) and its NUL */
+	WEFT_NAMESPACE_LEN = 64, /* a Kubernetes namespace (63) and its NUL */
+	WEFT_LISTEN_LEN = 72,	 /* "[v6 address]:port" and its NUL */
 	WEFT_ANY_PORT = 0,
 };
 
 /* Reserved identities and workloads; the agent allocates from WEFT_ID_FIRST. */
 enum weft_reserved_id {
-	WEFT_ID_UNKNOWN = 0,	/* an address that is no known pod, host or service */
-	WEFT_ID_HOST = 1,	/* a node's own address: host processes, hostNetwork pods */
-	WEFT_ID_SERVICE = 2,	/* a cluster IP; never the source of a packet */
+	WEFT_ID_UNKNOWN = 0, /* an address that is no known pod, host or service */
+	WEFT_ID_HOST = 1,    /* a node's own address: host processes, hostNetwork pods */
+	WEFT_ID_SERVICE = 2, /* a cluster IP; never the source of a packet */
 	WEFT_ID_FIRST = 256,
 };
 
 /* Properties of an address or of a local pod (bit mask). */
 enum weft_peer_flag {
-	WEFT_PEER_ENFORCE = 1,		/* connections to it need a rule */
-	WEFT_PEER_PERMISSIVE = 2,	/* connections to it pass, verdicts are counted as would_deny */
-	WEFT_PEER_LOCAL_HOST = 4,	/* address of this node itself: may always reach its pods */
-	WEFT_PEER_EXTERNAL_ALLOW = 8,	/* unknown sources may reach it (weft.dev/external: allow) */
-	WEFT_PEER_HOSTS_CLUSTER = 16,	/* every node may reach it (weft.dev/hosts: cluster) */
+	WEFT_PEER_ENFORCE = 1,	  /* connections to it need a rule */
+	WEFT_PEER_PERMISSIVE = 2, /* connections to it pass, verdicts are counted as would_deny */
+	WEFT_PEER_LOCAL_HOST = 4, /* address of this node itself: may always reach its pods */
+	WEFT_PEER_EXTERNAL_ALLOW = 8, /* unknown sources may reach it (weft.dev/external: allow) */
+	WEFT_PEER_HOSTS_CLUSTER = 16, /* every node may reach it (weft.dev/hosts: cluster) */
 };
 /* A pod is meshed - its calls to cluster IPs are split - with either mode. */
 #define WEFT_PEER_MESHED (WEFT_PEER_ENFORCE | WEFT_PEER_PERMISSIVE)
@@ -56,51 +56,51 @@ enum weft_peer_flag {
  */
 enum weft_reason {
 	WEFT_REASON_NONE = 0,
-	WEFT_REASON_UNMESHED = 1,		/* the destination is not meshed */
-	WEFT_REASON_POLICY = 2,			/* a TrafficTarget allows it */
-	WEFT_REASON_LOCAL_HOST = 3,		/* from this node to its own pod */
-	WEFT_REASON_CLUSTER_HOST = 4,		/* from a node, and weft.dev/hosts: cluster */
-	WEFT_REASON_EXTERNAL_ALLOWED = 5,	/* unknown source, weft.dev/external: allow */
-	WEFT_REASON_OWN_POD = 6,		/* a pod to itself */
-	WEFT_REASON_UDP_REPLY = 7,		/* answer to a flow that the pod opened */
+	WEFT_REASON_UNMESHED = 1,	  /* the destination is not meshed */
+	WEFT_REASON_POLICY = 2,		  /* a TrafficTarget allows it */
+	WEFT_REASON_LOCAL_HOST = 3,	  /* from this node to its own pod */
+	WEFT_REASON_CLUSTER_HOST = 4,	  /* from a node, and weft.dev/hosts: cluster */
+	WEFT_REASON_EXTERNAL_ALLOWED = 5, /* unknown source, weft.dev/external: allow */
+	WEFT_REASON_OWN_POD = 6,	  /* a pod to itself */
+	WEFT_REASON_UDP_REPLY = 7,	  /* answer to a flow that the pod opened */
 	WEFT_REASON_FIRST_DENY = 32,
-	WEFT_REASON_NO_RULE = 32,		/* no TrafficTarget allows it */
-	WEFT_REASON_UNKNOWN_SOURCE = 33,	/* the source address is no known pod */
-	WEFT_REASON_REMOTE_HOST = 34,		/* from another node's host address */
+	WEFT_REASON_NO_RULE = 32,		 /* no TrafficTarget allows it */
+	WEFT_REASON_UNKNOWN_SOURCE = 33,	 /* the source address is no known pod */
+	WEFT_REASON_REMOTE_HOST = 34,		 /* from another node's host address */
 	WEFT_REASON_HTTP_NOT_SUPPORTED_YET = 35, /* only HTTP rules could allow it */
-	WEFT_REASON_NO_ENDPOINT = 36,		/* service port without a usable endpoint */
-	WEFT_REASON_UNKNOWN_SERVICE_PORT = 37,	/* cluster IP, but not a port of the service */
-	WEFT_REASON_SPOOFED_SOURCE = 38,	/* source address does not belong to the pod */
-	WEFT_REASON_MALFORMED = 39,		/* truncated or inconsistent headers */
-	WEFT_REASON_EXTENSION_HEADER = 40,	/* IPv6 headers that cannot be walked */
-	WEFT_REASON_TCP_FRAGMENT = 41,		/* fragmented TCP towards an enforced pod */
-	WEFT_REASON_UDP_FRAGMENT = 42,		/* fragment whose first was not allowed or not seen */
-	WEFT_REASON_IP_PROTOCOL = 43,		/* not TCP, UDP or ICMP */
-	WEFT_REASON_ETHERTYPE = 44,		/* not IPv4, IPv6 or ARP */
-	WEFT_REASON_NO_ADDRESS = 45,		/* the pod's own address is not published yet */
-	WEFT_REASON_INTERNAL = 46,		/* a map lookup that must succeed failed */
-	WEFT_REASON_OTHER_DESTINATION = 47,	/* another pod's frame, flooded by a bridge */
+	WEFT_REASON_NO_ENDPOINT = 36,		 /* service port without a usable endpoint */
+	WEFT_REASON_UNKNOWN_SERVICE_PORT = 37,	 /* cluster IP, but not a port of the service */
+	WEFT_REASON_SPOOFED_SOURCE = 38,	 /* source address does not belong to the pod */
+	WEFT_REASON_MALFORMED = 39,		 /* truncated or inconsistent headers */
+	WEFT_REASON_EXTENSION_HEADER = 40,	 /* IPv6 headers that cannot be walked */
+	WEFT_REASON_TCP_FRAGMENT = 41,		 /* fragmented TCP towards an enforced pod */
+	WEFT_REASON_UDP_FRAGMENT = 42,	    /* fragment whose first was not allowed or not seen */
+	WEFT_REASON_IP_PROTOCOL = 43,	    /* not TCP, UDP or ICMP */
+	WEFT_REASON_ETHERTYPE = 44,	    /* not IPv4, IPv6 or ARP */
+	WEFT_REASON_NO_ADDRESS = 45,	    /* the pod's own address is not published yet */
+	WEFT_REASON_INTERNAL = 46,	    /* a map lookup that must succeed failed */
+	WEFT_REASON_OTHER_DESTINATION = 47, /* another pod's frame, flooded by a bridge */
 };
 
 enum weft_verdict_action {
 	WEFT_VERDICT_ALLOW = 1,
 	WEFT_VERDICT_DENY = 2,
-	WEFT_VERDICT_WOULD_DENY = 3,	/* permissive: passed, but enforce would deny */
+	WEFT_VERDICT_WOULD_DENY = 3, /* permissive: passed, but enforce would deny */
 };
 
 /* Where a verdict was made; the metric label is the lower-case name. */
 enum weft_hook {
-	WEFT_HOOK_CONNECT = 1,		/* cgroup connect4/6, client's side */
-	WEFT_HOOK_SENDMSG = 2,		/* cgroup sendmsg4/6, client's side */
-	WEFT_HOOK_TO_POD = 3,		/* TC egress of the pod's host-side interface */
-	WEFT_HOOK_FROM_POD = 4,		/* TC ingress of the pod's host-side interface */
+	WEFT_HOOK_CONNECT = 1,	/* cgroup connect4/6, client's side */
+	WEFT_HOOK_SENDMSG = 2,	/* cgroup sendmsg4/6, client's side */
+	WEFT_HOOK_TO_POD = 3,	/* TC egress of the pod's host-side interface */
+	WEFT_HOOK_FROM_POD = 4, /* TC ingress of the pod's host-side interface */
 };
 
 /* Which end of a connection reports; label reporter="source" | "destination". */
 enum weft_direction {
 	WEFT_DIRECTION_UNKNOWN = 0,
-	WEFT_DIRECTION_OUTBOUND = 1,	/* the local pod opened it: reporter "source" */
-	WEFT_DIRECTION_INBOUND = 2,	/* the local pod accepted it: reporter "destination" */
+	WEFT_DIRECTION_OUTBOUND = 1, /* the local pod opened it: reporter "source" */
+	WEFT_DIRECTION_INBOUND = 2,  /* the local pod accepted it: reporter "destination" */
 };
 
 struct weft_addr {
@@ -110,16 +110,16 @@ struct weft_addr {
 /* weft_config[0]: who owns these maps. Written by the agent at start. */
 struct weft_config {
 	__u32 abi_version;
-	__u32 agent_pid;			/* in the agent's pid namespace */
-	char listen[WEFT_LISTEN_LEN];		/* ADDR:PORT of the agent's HTTP server */
-	char node[WEFT_NAME_LEN];		/* the node's name */
+	__u32 agent_pid;	      /* in the agent's pid namespace */
+	char listen[WEFT_LISTEN_LEN]; /* ADDR:PORT of the agent's HTTP server */
+	char node[WEFT_NAME_LEN];     /* the node's name */
 };
 
 /* weft_ident: address -> who it is (pods, node addresses, cluster IPs). */
 struct weft_peer {
 	__u32 identity;
 	__u32 workload;
-	__u32 flags;				/* enum weft_peer_flag */
+	__u32 flags; /* enum weft_peer_flag */
 };
 
 /*
@@ -129,7 +129,7 @@ struct weft_peer {
 struct weft_local {
 	struct weft_peer peer;
 	__u32 pad;
-	struct weft_addr addr[2];		/* the pod's own addresses, ::ffff:v4 first; all-zero = none */
+	struct weft_addr addr[2]; /* the pod's own addresses, ::ffff:v4 first; all-zero = none */
 };
 
 /*
@@ -139,21 +139,21 @@ struct weft_local {
  */
 struct weft_dest {
 	__u32 generation;
-	__u32 entries;				/* number of weft_policy entries, for the reader */
+	__u32 entries; /* number of weft_policy entries, for the reader */
 };
 
 struct weft_policy_key {
 	__u32 dst_identity;
-	__u32 generation;			/* weft_dest.generation */
+	__u32 generation; /* weft_dest.generation */
 	__u32 src_identity;
-	__u16 port;				/* host order; WEFT_ANY_PORT after the exact port */
+	__u16 port; /* host order; WEFT_ANY_PORT after the exact port */
 	__u8 proto;
 	__u8 pad;
 };
 
 enum weft_policy_action {
 	WEFT_POLICY_ALLOW = 1,
-	WEFT_POLICY_HTTP = 2,			/* only HTTP rules: denied until HTTP is judged */
+	WEFT_POLICY_HTTP = 2, /* only HTTP rules: denied until HTTP is judged */
 };
 
 struct weft_policy {
@@ -162,19 +162,19 @@ struct weft_policy {
 
 /* weft_service: a port of a cluster IP -> its endpoint table. */
 struct weft_service_key {
-	struct weft_addr addr;			/* cluster IP */
-	__u16 port;				/* host order */
+	struct weft_addr addr; /* cluster IP */
+	__u16 port;	       /* host order */
 	__u8 proto;
 	__u8 pad;
 };
 
 struct weft_service {
-	__u32 service;				/* weft_name id */
-	__u32 first;				/* index of the table in weft_alias and weft_endpoint */
-	__u32 count;				/* slots; 0 = no usable endpoint: refuse */
-	__u32 generation;			/* changes with every change of the table */
-	__u32 affinity_seconds;			/* sessionAffinity ClientIP time-out; 0 = none */
-	__u32 split;				/* 1: a TrafficSplit made this table */
+	__u32 service;		/* weft_name id */
+	__u32 first;		/* index of the table in weft_alias and weft_endpoint */
+	__u32 count;		/* slots; 0 = no usable endpoint: refuse */
+	__u32 generation;	/* changes with every change of the table */
+	__u32 affinity_seconds; /* sessionAffinity ClientIP time-out; 0 = none */
+	__u32 split;		/* 1: a TrafficSplit made this table */
 };
 
 /*
@@ -184,43 +184,43 @@ struct weft_service {
  */
 struct weft_alias {
 	__u32 threshold;
-	__u32 alias;				/* relative to weft_service.first */
+	__u32 alias; /* relative to weft_service.first */
 };
 
 struct weft_endpoint {
 	struct weft_addr addr;
-	__u16 port;				/* host order, the backend's targetPort */
+	__u16 port; /* host order, the backend's targetPort */
 	__u16 pad;
-	__u32 backend;				/* weft_name id of the backend service */
+	__u32 backend; /* weft_name id of the backend service */
 };
 
 /* weft_sticky: the endpoint that a caller keeps (UDP exchange, ClientIP affinity). */
 struct weft_sticky_key {
-	__u64 scope;				/* socket cookie, or netns cookie for ClientIP affinity */
-	struct weft_addr addr;			/* cluster IP */
+	__u64 scope;	       /* socket cookie, or netns cookie for ClientIP affinity */
+	struct weft_addr addr; /* cluster IP */
 	__u16 port;
 	__u8 proto;
 	__u8 pad[5];
 };
 
 struct weft_sticky {
-	__u64 last_ns;				/* last use */
+	__u64 last_ns; /* last use */
 	struct weft_endpoint endpoint;
-	__u32 generation;			/* weft_service.generation when last checked */
+	__u32 generation; /* weft_service.generation when last checked */
 	__u32 pad;
 };
 
 /* weft_udp_peer: what an unconnected UDP socket believes it talks to. */
 struct weft_udp_peer_key {
-	__u64 cookie;				/* socket cookie */
-	struct weft_addr addr;			/* endpoint */
-	__u16 port;				/* host order */
+	__u64 cookie;	       /* socket cookie */
+	struct weft_addr addr; /* endpoint */
+	__u16 port;	       /* host order */
 	__u8 pad[6];
 };
 
 struct weft_udp_peer {
-	struct weft_addr addr;			/* cluster IP */
-	__u16 port;				/* host order */
+	struct weft_addr addr; /* cluster IP */
+	__u16 port;	       /* host order */
 	__u16 pad;
 };
 
@@ -230,10 +230,10 @@ struct weft_udp_peer {
  * Read by user space through sock_diag (INET_DIAG_SK_BPF_STORAGES).
  */
 struct weft_sock {
-	__u64 start_ns;				/* established; 0 = not yet */
+	__u64 start_ns; /* established; 0 = not yet */
 	struct weft_addr vip;
 	struct weft_addr endpoint;
-	__u16 vip_port;				/* 0: no service involved, vip/endpoint unset */
+	__u16 vip_port; /* 0: no service involved, vip/endpoint unset */
 	__u16 endpoint_port;
 	__u32 service;
 	__u32 backend;
@@ -249,13 +249,13 @@ struct weft_sock {
 struct weft_udp_flow_key {
 	struct weft_addr pod;
 	struct weft_addr peer;
-	__u16 pod_port;				/* host order */
+	__u16 pod_port; /* host order */
 	__u16 peer_port;
 };
 
 struct weft_udp_flow {
-	__u64 last_ns;				/* last packet that keeps it alive, within a second */
-	enum weft_direction direction;		/* OUTBOUND: the pod opened it, replies pass */
+	__u64 last_ns;		       /* last packet that keeps it alive, within a second */
+	enum weft_direction direction; /* OUTBOUND: the pod opened it, replies pass */
 	__u32 pad;
 };
 
@@ -263,7 +263,7 @@ struct weft_udp_flow {
 struct weft_frag_key {
 	struct weft_addr src;
 	struct weft_addr dst;
-	__u32 id;				/* IPv4 (16 bit) or IPv6 identification, network order bits */
+	__u32 id; /* IPv4 (16 bit) or IPv6 identification, network order bits */
 	__u32 ifindex;
 };
 
@@ -277,23 +277,23 @@ struct weft_frag {
 struct weft_edge_key {
 	__u32 src_workload;
 	__u32 dst_workload;
-	__u32 service;				/* weft_name id, 0 = addressed directly (or unknown here) */
-	__u32 backend;				/* weft_name id, 0 as above */
-	__u16 port;				/* destination's port, host order */
+	__u32 service; /* weft_name id, 0 = addressed directly (or unknown here) */
+	__u32 backend; /* weft_name id, 0 as above */
+	__u16 port;    /* destination's port, host order */
 	__u8 proto;
-	__u8 direction;				/* enum weft_direction of the reporting pod */
+	__u8 direction; /* enum weft_direction of the reporting pod */
 };
 
 struct weft_edge {
-	__u64 opened;				/* TCP connections established */
+	__u64 opened; /* TCP connections established */
 	__u64 closed;
-	__u64 bytes_to_dst;			/* payload; TCP: acknowledged or received, added on close */
+	__u64 bytes_to_dst; /* payload; TCP: acknowledged or received, added on close */
 	__u64 bytes_to_src;
-	__u64 datagrams_to_dst;			/* UDP packets */
+	__u64 datagrams_to_dst; /* UDP packets */
 	__u64 datagrams_to_src;
-	__u64 retransmits;			/* TCP segments retransmitted by the reporting side */
-	__u64 duration_us;			/* sum over closed connections */
-	__u64 srtt_us;				/* sum of the last smoothed RTT over closed connections */
+	__u64 retransmits; /* TCP segments retransmitted by the reporting side */
+	__u64 duration_us; /* sum over closed connections */
+	__u64 srtt_us;	   /* sum of the last smoothed RTT over closed connections */
 };
 
 /* weft_verdict: judged connections and packets, per CPU. */
@@ -301,9 +301,9 @@ struct weft_verdict_key {
 	__u32 src_workload;
 	__u32 dst_workload;
 	enum weft_reason reason;
-	__u8 proto;				/* IPPROTO_*, 0 = not TCP or UDP */
-	__u8 hook;				/* enum weft_hook */
-	__u8 action;				/* enum weft_verdict_action */
+	__u8 proto;  /* IPPROTO_*, 0 = not TCP or UDP */
+	__u8 hook;   /* enum weft_hook */
+	__u8 action; /* enum weft_verdict_action */
 	__u8 pad;
 };
 
@@ -313,21 +313,22 @@ struct weft_verdict {
 
 /* weft_stat: per-CPU counters of the programs themselves, by index. */
 enum weft_stat {
-	WEFT_STAT_EVENTS_LOST = 0,		/* ring buffer full */
-	WEFT_STAT_EDGE_OVERFLOW = 1,		/* weft_edge full: counted under the all-zero key */
-	WEFT_STAT_VERDICT_OVERFLOW = 2,		/* weft_verdict full: counted under its all-zero key */
-	WEFT_STAT_SOCK_STORAGE_FAILED = 3,	/* no memory for weft_sock */
-	WEFT_STAT_STICKY_FAILED = 4,		/* weft_sticky could not be written */
-	WEFT_STAT_UDP_PEER_FAILED = 5,		/* weft_udp_peer could not be written: send refused */
-	WEFT_STAT_UDP_FLOW_FAILED = 6,		/* weft_udp_flow could not be written: reply will be denied */
-	WEFT_STAT_FRAG_FAILED = 7,		/* weft_frag could not be written: fragments will be denied */
-	WEFT_STAT_REJECT_FAILED = 8,		/* RST or ICMP could not be built: dropped in silence */
+	WEFT_STAT_EVENTS_LOST = 0,	   /* ring buffer full */
+	WEFT_STAT_EDGE_OVERFLOW = 1,	   /* weft_edge full: counted under the all-zero key */
+	WEFT_STAT_VERDICT_OVERFLOW = 2,	   /* weft_verdict full: counted under its all-zero key */
+	WEFT_STAT_SOCK_STORAGE_FAILED = 3, /* no memory for weft_sock */
+	WEFT_STAT_STICKY_FAILED = 4,	   /* weft_sticky could not be written */
+	WEFT_STAT_UDP_PEER_FAILED = 5,	   /* weft_udp_peer could not be written: send refused */
+	WEFT_STAT_UDP_FLOW_FAILED = 6, /* weft_udp_flow could not be written: reply will be denied
+					*/
+	WEFT_STAT_FRAG_FAILED = 7,   /* weft_frag could not be written: fragments will be denied */
+	WEFT_STAT_REJECT_FAILED = 8, /* RST or ICMP could not be built: dropped in silence */
 	WEFT_STAT_COUNT,
 };
 
 /* weft_events: ring buffer records. Fields that do not apply are zero. */
 enum weft_event_type {
-	WEFT_EVENT_VERDICT = 1,			/* denied or would_deny */
+	WEFT_EVENT_VERDICT = 1, /* denied or would_deny */
 	WEFT_EVENT_TCP_CLOSE = 2,
 };
 
@@ -335,32 +336,33 @@ struct weft_event {
 	__u64 time_ns;
 	enum weft_event_type type;
 	enum weft_reason reason;
-	struct weft_addr src;			/* the side that opened the connection or flow */
+	struct weft_addr src; /* the side that opened the connection or flow */
 	struct weft_addr dst;
-	__u16 src_port;				/* host order; 0 = not known at this hook */
+	__u16 src_port; /* host order; 0 = not known at this hook */
 	__u16 dst_port;
 	__u8 proto;
-	__u8 hook;				/* enum weft_hook */
-	__u8 action;				/* enum weft_verdict_action */
-	__u8 direction;				/* enum weft_direction */
+	__u8 hook;	/* enum weft_hook */
+	__u8 action;	/* enum weft_verdict_action */
+	__u8 direction; /* enum weft_direction */
 	__u32 src_identity;
 	__u32 dst_identity;
 	__u32 src_workload;
 	__u32 dst_workload;
 	__u32 service;
 	__u32 backend;
-	__u64 bytes_to_dst;			/* TCP_CLOSE */
+	__u64 bytes_to_dst; /* TCP_CLOSE */
 	__u64 bytes_to_src;
 	__u64 duration_us;
 	__u32 srtt_us;
 	__u32 retransmits;
 };
 
-/* weft_name: numbers to names; for people, for labels, and to allocate them again after a restart. */
+/* weft_name: numbers to names; for people, for labels, and to allocate them again after a restart.
+ */
 enum weft_name_kind {
-	WEFT_NAME_IDENTITY = 1,			/* name = ServiceAccount, detail = class or "" */
-	WEFT_NAME_WORKLOAD = 2,			/* name = owner, detail = "Kind/ServiceAccount" */
-	WEFT_NAME_SERVICE = 3,			/* name = Service, detail = "" */
+	WEFT_NAME_IDENTITY = 1, /* name = ServiceAccount, detail = class or "" */
+	WEFT_NAME_WORKLOAD = 2, /* name = owner, detail = "Kind/ServiceAccount" */
+	WEFT_NAME_SERVICE = 3,	/* name = Service, detail = "" */
 };
 
 struct weft_name_key {
@@ -387,8 +389,9 @@ struct weft_question {
 	struct weft_peer dst_peer;
 };
 
-#define WEFT_ASSERT_SIZE(type, size) \
-	_Static_assert(sizeof(struct type) == (size), #type " changed its size: new WEFT_ABI_VERSION?")
+#define WEFT_ASSERT_SIZE(type, size)                  \
+	_Static_assert(sizeof(struct type) == (size), \
+		       #type " changed its size: new WEFT_ABI_VERSION?")
 
 WEFT_ASSERT_SIZE(weft_addr, 16);
 WEFT_ASSERT_SIZE(weft_config, 336);

@@ -39,6 +39,15 @@ bool address_is_zero(const struct weft_addr *address)
 	return !memcmp(address->b, zero.b, sizeof(zero.b));
 }
 
+bool address_is_loopback(const struct weft_addr *address)
+{
+	static const struct weft_addr v6 = { .b = { [15] = 1 } };
+
+	if (address_is_v4(address))
+		return address->b[12] == 127;
+	return !memcmp(address->b, v6.b, sizeof(v6.b));
+}
+
 int address_compare(const struct weft_addr *a, const struct weft_addr *b)
 {
 	return memcmp(a->b, b->b, sizeof(a->b));

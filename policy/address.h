@@ -15,6 +15,7 @@ int address_parse(const char *text, struct weft_addr *address);
 const char *address_format(const struct weft_addr *address, char text[ADDRESS_TEXT_LEN]);
 bool address_is_v4(const struct weft_addr *address);
 bool address_is_zero(const struct weft_addr *address);
+bool address_is_loopback(const struct weft_addr *address);		   /* 127.0.0.0/8 or ::1 */
 int address_compare(const struct weft_addr *a, const struct weft_addr *b); /* memcmp order */
 
 #endif /* WEFT_POLICY_ADDRESS_H */

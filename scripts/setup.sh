@@ -73,7 +73,7 @@ packages() {
 			man-db groff-base
 		;;
 	bench)
-		echo wrk nginx-light
+		echo wrk nginx-light curl socat
 		;;
 	esac
 }

@@ -11,7 +11,7 @@
 #include "user/agent_state.h"
 #include "user/log.h"
 
-enum { CLOSE_ROUNDS = 100 };
+enum { CLOSE_ROUNDS = 100, EVENTS_TICK_MS = 200 };
 
 uint64_t agent_clock_ns(void)
 {
@@ -101,6 +101,13 @@ static void on_events(uv_poll_t *poll, int status, int events)
 	maps_events_drain(agent->events);
 }
 
+static void on_events_tick(uv_timer_t *timer)
+{
+	struct agent *agent = timer->data;
+
+	maps_events_drain(agent->events);
+}
+
 static void on_event(const struct weft_event *event, void *context)
 {
 	struct agent *agent = context;
@@ -137,7 +144,10 @@ static int open_loop(struct agent *agent)
 	agent->loop.data = agent; /* it is open */
 	uv_prepare_init(&agent->loop, &agent->work);
 	uv_timer_init(&agent->loop, &agent->retry);
+	uv_timer_init(&agent->loop, &agent->settle);
+	uv_timer_init(&agent->loop, &agent->events_tick);
 	agent->work.data = agent->retry.data = agent;
+	agent->settle.data = agent->events_tick.data = agent;
 	for (i = 0; i < AGENT_SIGNALS; i++) {
 		uv_signal_init(&agent->loop, &agent->signals[i]);
 		agent->signals[i].data = agent;
@@ -221,6 +231,9 @@ static int open_maps(struct agent *agent)
 	if (!err)
 		err = watch_fd(agent, &agent->events_poll, maps_events_fd(agent->events),
 			       on_events);
+	if (!err)
+		err = uv_timer_start(&agent->events_tick, on_events_tick, EVENTS_TICK_MS,
+				     EVENTS_TICK_MS);
 	return err ? fail("open the ring buffer", err) : 0;
 }
 

@@ -8,7 +8,7 @@
 #include "user/agent_state.h"
 #include "user/log.h"
 
-enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 5000 };
+enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 5000, SETTLE_MS = 150 };
 
 const struct pod_place *agent_place(const struct agent *agent, const struct desired_local *local)
 {
@@ -203,6 +203,25 @@ static void announce(struct agent *agent)
 			 log_format_value("%zu", agent->pods_attached));
 }
 
+static void on_settle(uv_timer_t *timer)
+{
+	struct agent *agent = timer->data;
+
+	if (!agent_sweep(agent))
+		agent->want_sweep = agent->want_apply = true;
+}
+
+/*
+ * Sweeps now, and once more when what was under way has settled: a SYN judged just
+ * before the switch is a connection just after the list of sockets was taken, and a list
+ * taken under churn may miss one.
+ */
+static void sweep(struct agent *agent)
+{
+	agent->want_sweep = !agent_sweep(agent);
+	uv_timer_start(&agent->settle, on_settle, SETTLE_MS, 0);
+}
+
 void agent_work(struct agent *agent)
 {
 	bool compiling = agent->want_compile, applying = agent->want_apply || compiling;
@@ -221,7 +240,7 @@ void agent_work(struct agent *agent)
 	failed |= apply(agent, compile_us) != 0;
 	attach(agent);
 	if (agent->want_sweep)
-		agent->want_sweep = !agent_sweep(agent);
+		sweep(agent);
 	failed |= agent->attach_error[0] || agent->want_sweep;
 	count_pods(agent);
 	if (agent->applied)

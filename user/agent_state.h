@@ -33,6 +33,8 @@ struct agent {
 	uv_loop_t loop;
 	uv_prepare_t work; /* before the loop waits: does what is wanted */
 	uv_timer_t retry;
+	uv_timer_t settle;	/* a second sweep, a moment after a change */
+	uv_timer_t events_tick; /* looks into the ring buffer, which wakes us only when it fills */
 	uv_poll_t hostnet_poll, pods_poll, events_poll;
 	uv_signal_t signals[AGENT_SIGNALS];
 

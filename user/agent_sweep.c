@@ -13,17 +13,10 @@ struct sweep_pod {
 	const struct weft_local *local;
 };
 
-static bool is_loopback(const struct weft_addr *addr)
-{
-	static const struct weft_addr v6 = { .b = { [15] = 1 } };
-
-	return address_is_v4(addr) ? addr->b[12] == 127 : !address_compare(addr, &v6);
-}
-
 /* From the pod to itself: no packet of it passes a hook. */
 static bool is_own(const struct weft_local *local, const struct sweep_connection *connection)
 {
-	return is_loopback(&connection->remote) ||
+	return address_is_loopback(&connection->remote) ||
 	       !address_compare(&connection->remote, &connection->local) ||
 	       !address_compare(&connection->remote, &local->addr[0]) ||
 	       !address_compare(&connection->remote, &local->addr[1]);

@@ -28,15 +28,13 @@ struct hostnet_list {
 struct hostnet {
 	int events_fd; /* subscribed, non-blocking */
 	int query_fd;
-	uint32_t loopback; /* ifindex of lo */
-	bool suspect;	   /* the list may be outdated */
+	bool suspect; /* the list may be outdated */
 	struct hostnet_list addresses;
 };
 
 /* What a dump of addresses fills. */
 struct hostnet_dump {
 	struct hostnet_list list;
-	uint32_t loopback;
 };
 
 static int hostnet_subscribe(void)
@@ -101,7 +99,7 @@ static void hostnet_take_address(const struct nlmsghdr *message, void *context)
 	uint32_t flags;
 
 	if (message->nlmsg_type != RTM_NEWADDR ||
-	    mnl_nlmsg_get_payload_len(message) < sizeof(*info) || info->ifa_index == dump->loopback)
+	    mnl_nlmsg_get_payload_len(message) < sizeof(*info))
 		return;
 	flags = info->ifa_flags;
 	mnl_attr_for_each(attr, message, sizeof(*info))
@@ -121,6 +119,10 @@ static void hostnet_take_address(const struct nlmsghdr *message, void *context)
 	}
 	/* On point-to-point links IFA_ADDRESS is the other end. */
 	if ((!found && !has_local) || !hostnet_flags_are_usable(flags))
+		return;
+	/* A routed node's own address may stand on lo; what never leaves the node does not count.
+	 */
+	if (address_is_loopback(has_local ? &local : &address))
 		return;
 	memory_grow(&list->items, &list->count, &list->capacity, sizeof(*list->items));
 	list->items[list->count - 1] = has_local ? local : address;
@@ -162,7 +164,7 @@ static int hostnet_dump(int fd, struct hostnet_dump *dump)
 static int hostnet_read_addresses(struct hostnet *hostnet, bool *changed)
 {
 	struct hostnet_list *list = &hostnet->addresses;
-	struct hostnet_dump dump = { .loopback = hostnet->loopback };
+	struct hostnet_dump dump = {};
 	unsigned int tries = 0;
 	int err;
 
@@ -189,7 +191,6 @@ int hostnet_new(struct hostnet **out)
 	int err;
 
 	hostnet->query_fd = -1;
-	hostnet->loopback = if_nametoindex("lo");
 	/* Subscribed before reading, so that nothing falls in between. */
 	err = hostnet->events_fd = hostnet_subscribe();
 	if (err < 0)

@@ -82,9 +82,10 @@ static void test_come_and_go(void **state)
 	(void)state;
 	node_run("ip link set lo up && ip address add 10.99.0.1/32 dev lo");
 	drain(hostnet, &links, &addresses);
-	assert_true(links);
-	assert_false(addresses);
-	assert_int_equal(count_of(hostnet), 0);
+	/* a routed node's own address may stand on lo; 127.0.0.1 and ::1 there do not count */
+	assert_true(links && addresses);
+	assert_true(has(hostnet, "10.99.0.1"));
+	assert_int_equal(count_of(hostnet), 1);
 
 	node_run("ip link add come0 type veth peer name come1");
 	drain(hostnet, &links, &addresses);
@@ -97,7 +98,7 @@ static void test_come_and_go(void **state)
 	assert_false(links);
 	assert_true(addresses);
 	assert_true(has(hostnet, "10.1.0.1") && has(hostnet, "fd01::1"));
-	assert_int_equal(count_of(hostnet), 2);
+	assert_int_equal(count_of(hostnet), 3);
 
 	/* one address on two interfaces is one address until both are gone */
 	node_run("ip address add 10.1.0.1/32 dev come1");
@@ -118,8 +119,11 @@ static void test_come_and_go(void **state)
 	node_run("ip link del come0");
 	drain(hostnet, &links, &addresses);
 	assert_true(links && addresses);
-	assert_int_equal(count_of(hostnet), 0);
+	assert_int_equal(count_of(hostnet), 1);
 	node_run("ip address del 10.99.0.1/32 dev lo");
+	drain(hostnet, &links, &addresses);
+	assert_true(addresses);
+	assert_int_equal(count_of(hostnet), 0);
 	hostnet_free(hostnet);
 }
 

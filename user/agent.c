@@ -2,16 +2,20 @@
 #include "user/agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 #include "loader/probe.h"
 #include "user/agent_state.h"
 #include "user/log.h"
 
-enum { CLOSE_ROUNDS = 100, EVENTS_TICK_MS = 200 };
+enum { CLOSE_ROUNDS = 100, EVENTS_TICK_MS = 200, KEEP_BYTES = 32 << 20 };
 
 uint64_t agent_clock_ns(void)
 {
@@ -263,15 +267,42 @@ static int open_source(struct agent *agent)
 	return err ? fail("watch the manifests", err) : 0;
 }
 
-static int start(struct agent *agent)
+static bool has_agent(const char *root)
+{
+	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		close(fd);
+	return locked;
+}
+
+/* Before anything is attached: an agent that cannot serve must not leave programs behind. */
+static int open_server(struct agent *agent)
 {
 	const struct config *config = agent->config;
+	int err;
+
+	err = server_new(&agent->loop, config->listen, agent_routes, agent, &agent->server);
+	if (err)
+		log_error("weftd cannot start", "step", "listen", "address", config->listen,
+			  "error", strerror(-err), "remedy",
+			  err == -EADDRINUSE && has_agent(config->bpffs) ?
+				  "another agent runs on this --bpffs: stop it first" :
+				  "choose another --listen");
+	return err;
+}
+
+static int start(struct agent *agent)
+{
 	int err;
 
 	err = open_loop(agent);
 	if (err)
 		return fail("event loop", err);
 	err = find_cgroup(agent);
+	if (!err)
+		err = open_server(agent);
 	if (!err)
 		err = open_loader(agent);
 	if (!err)
@@ -282,12 +313,6 @@ static int start(struct agent *agent)
 		err = open_source(agent);
 	if (err)
 		return err;
-	err = server_new(&agent->loop, config->listen, agent_routes, agent, &agent->server);
-	if (err) {
-		log_error("weftd cannot start", "step", "listen", "address", config->listen,
-			  "error", strerror(-err));
-		return err;
-	}
 	/* Whatever was revoked while no agent was there is cut after the first apply. */
 	agent->want_sweep = true;
 	uv_prepare_start(&agent->work, on_prepare);
@@ -344,6 +369,16 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/*
+ * Compiling frees about as much as it allocates. Given back to the kernel in between, the pages
+ * have to be cleared again for every change.
+ */
+static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+}
+
 int agent_run(const struct config *config, uint64_t begin_ns)
 {
 	struct agent agent = { .config = config, .begin_ns = begin_ns };
@@ -353,6 +388,7 @@ int agent_run(const struct config *config, uint64_t begin_ns)
 	clock_gettime(CLOCK_REALTIME, &now);
 	agent.started = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 	raise_limits();
+	keep_memory();
 	log_info("starting", "version", WEFT_VERSION, "node", config->node, "bpffs", config->bpffs,
 		 "manifests", config->manifests, "listen", config->listen);
 	err = start(&agent);

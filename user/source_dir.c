@@ -45,6 +45,7 @@ struct source_dir {
 	bool started; /* handles are open */
 	bool synced;  /* it was read once */
 	bool symlinks;
+	bool scan_all;	      /* events do not tell what changed */
 	uint64_t first_event; /* uv_now() of the first event not yet scanned for, 0 = none */
 	uv_poll_t poll;
 	uv_timer_t quiet; /* scans */
@@ -123,10 +124,23 @@ static bool set_problem(struct source_dir *dir, int err, const char *text)
 	return true;
 }
 
+/*
+ * Another folder in the place of the one that was read, and nothing in it: not filled yet, or
+ * not mounted. That is not the order to drop all objects.
+ */
+static enum files_scope scan_scope(const struct source_dir *dir, const struct stat *stat)
+{
+	if (!dir->synced)
+		return FILES_ALL;
+	if (dir->problem[0] || dir->device != stat->st_dev || dir->inode != stat->st_ino)
+		return FILES_ALL_UNLESS_EMPTY;
+	return dir->scan_all || dir->watch < 0 ? FILES_ALL : FILES_NOTED;
+}
+
 /* Reads what changed. Returns 0, or why the folder cannot be read. */
 static int scan_folder(struct source_dir *dir, struct files_scan *scan)
 {
-	bool replaced;
+	enum files_scope scope;
 	struct stat stat;
 	int fd, err;
 
@@ -136,14 +150,10 @@ static int scan_folder(struct source_dir *dir, struct files_scan *scan)
 		return -errno;
 	err = fstat(fd, &stat) ? -errno : 0;
 	if (!err) {
-		/*
-		 * Another folder in the place of the one that was read, and nothing in it: not
-		 * filled yet, or not mounted. That is not the order to drop all objects.
-		 */
-		replaced = dir->synced && (dir->problem[0] || dir->device != stat.st_dev ||
-					   dir->inode != stat.st_ino);
+		scope = scan_scope(dir, &stat);
 		watch(dir, fd, &stat);
-		err = files_scan(dir->files, fd, replaced, clock_ns(), scan);
+		err = files_scan(dir->files, fd, scope, clock_ns(), scan);
+		dir->symlinks = scan->symlinks || (dir->symlinks && scope == FILES_NOTED);
 	}
 	close(fd);
 	return err;
@@ -173,15 +183,13 @@ static void scan(struct source_dir *dir)
 	dir->first_event = 0;
 	uv_timer_stop(&dir->quiet);
 	err = scan_folder(dir, &result);
+	dir->scan_all = false;
 	if (err == -ENOENT || err == -ENOTDIR)
 		unwatch(dir);
 	changed = set_problem(dir, err,
 			      err == -ENODATA ? "it was replaced by an empty folder" : NULL);
 	first = !err && !dir->synced;
-	if (!err) {
-		dir->synced = true;
-		dir->symlinks = result.symlinks;
-	}
+	dir->synced |= !err;
 	if (result.again_ns) {
 		now = clock_ns();
 		uv_timer_start(&dir->quiet, on_quiet,
@@ -204,10 +212,12 @@ static void on_look(uv_timer_t *timer)
 	struct stat now;
 
 	if (dir->problem[0] || dir->watch < 0 || dir->symlinks || stat(dir->path, &now) ||
-	    now.st_dev != dir->device || now.st_ino != dir->inode)
+	    now.st_dev != dir->device || now.st_ino != dir->inode) {
+		dir->scan_all = true;
 		scan(dir);
-	else
+	} else {
 		look_later(dir);
+	}
 }
 
 /* A scan follows when nothing has happened for a moment. */
@@ -236,24 +246,33 @@ static bool is_being_made(const struct source_dir *dir, const char *name)
 	return !lstat(path, &stat) && S_ISREG(stat.st_mode) && stat.st_nlink == 1;
 }
 
+static enum files_note note_of(const struct source_dir *dir, const struct inotify_event *event)
+{
+	if (event->mask & (IN_CLOSE_WRITE | IN_MOVED_TO))
+		return FILES_WRITTEN;
+	if (event->mask & (IN_DELETE | IN_MOVED_FROM))
+		return FILES_GONE;
+	if (event->mask & IN_MODIFY)
+		return FILES_WRITING;
+	if (event->mask & IN_CREATE)
+		return is_being_made(dir, event->name) ? FILES_WRITING : FILES_WRITTEN;
+	return FILES_CHANGED;
+}
+
 static void take_event(struct source_dir *dir, const struct inotify_event *event)
 {
-	uint64_t now = clock_ns();
-
-	if (event->mask & IN_IGNORED) {
-		if (event->wd == dir->watch)
-			dir->watch = -1;
+	if (event->wd != dir->watch) {
+		/* Of a folder that is not watched any more; or IN_Q_OVERFLOW, which has none. */
+		dir->scan_all |= event->mask & IN_Q_OVERFLOW;
 		return;
 	}
-	if (!event->len || event->wd != dir->watch)
-		return;
-	if (event->mask & (IN_CLOSE_WRITE | IN_MOVED_TO))
-		files_note(dir->files, event->name, FILES_WRITTEN, now);
-	else if (event->mask & (IN_DELETE | IN_MOVED_FROM))
-		files_note(dir->files, event->name, FILES_GONE, now);
-	else if (event->mask & IN_MODIFY ||
-		 (event->mask & IN_CREATE && is_being_made(dir, event->name)))
-		files_note(dir->files, event->name, FILES_WRITING, now);
+	if (event->mask & IN_IGNORED)
+		dir->watch = -1;
+	/* The folder itself; or a name that links may lead through, as ..data of a ConfigMap. */
+	if (!event->len || (dir->symlinks && !files_accept(event->name)))
+		dir->scan_all = true;
+	else
+		files_note(dir->files, event->name, note_of(dir, event), clock_ns());
 }
 
 static void on_events(uv_poll_t *poll, int status, int events)
@@ -270,7 +289,6 @@ static void on_events(uv_poll_t *poll, int status, int events)
 			event = (const struct inotify_event *)(buffer + at);
 			take_event(dir, event);
 		}
-		/* IN_Q_OVERFLOW too: a scan compares everything. */
 		scan_soon(dir);
 	}
 }
@@ -294,6 +312,7 @@ static int source_dir_start(struct source *source)
 
 static void source_dir_rescan(struct source *source)
 {
+	from_source(source)->scan_all = true;
 	scan(from_source(source));
 }
 

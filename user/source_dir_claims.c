@@ -44,6 +44,8 @@ struct claims {
 	struct claim_file *files;
 	struct claim *by_text;
 	struct claim *dirty;
+	size_t troubled; /* candidates with findings */
+	size_t rivals;	 /* candidates beyond the first of their claims */
 };
 
 struct claims *claims_new(const struct source_sink *sink)
@@ -101,6 +103,17 @@ static int candidate_compare(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
+/* Parses it, once more if the sink took the object. */
+static void candidate_parse(struct claims *claims, struct candidate *candidate)
+{
+	if (candidate->object)
+		return;
+	claims->troubled -= candidate->findings.count > 0;
+	findings_clear(&candidate->findings);
+	candidate->object = object_parse(candidate->json, candidate->file, &candidate->findings);
+	claims->troubled += candidate->findings.count > 0;
+}
+
 static void candidate_enter(struct claims *claims, struct candidate *candidate)
 {
 	struct claim *claim = claim_get(claims, candidate->object);
@@ -110,6 +123,7 @@ static void candidate_enter(struct claims *claims, struct candidate *candidate)
 	i = memory_grow(&claim->candidates, &claim->count, &claim->capacity,
 			sizeof(*claim->candidates));
 	claim->candidates[i] = candidate;
+	claims->rivals += i > 0;
 	claim_mark(claims, claim);
 }
 
@@ -123,11 +137,13 @@ static void candidate_leave(struct claims *claims, struct candidate *candidate)
 			;
 		memmove(claim->candidates + i, claim->candidates + i + 1,
 			(--claim->count - i) * sizeof(*claim->candidates));
+		claims->rivals -= claim->count > 0;
 		if (claim->delivered == candidate)
 			claim->delivered = NULL;
 		claim_mark(claims, claim);
 	}
 	object_free(candidate->object);
+	claims->troubled -= candidate->findings.count > 0;
 	findings_clear(&candidate->findings);
 	json_object_put(candidate->json);
 }
@@ -172,19 +188,10 @@ void claims_set_file(struct claims *claims, const char *name, struct json_object
 		candidate->file = file->name;
 		candidate->index = i;
 		candidate->json = json_object_get(json_object_array_get_idx(items, i));
-		candidate->object = object_parse(candidate->json, file->name, &candidate->findings);
+		candidate_parse(claims, candidate);
 		if (candidate->object)
 			candidate_enter(claims, candidate);
 	}
-}
-
-/* The sink took the object, or a later candidate lost its place: read it once more. */
-static void candidate_parse(struct candidate *candidate)
-{
-	if (candidate->object)
-		return;
-	findings_clear(&candidate->findings);
-	candidate->object = object_parse(candidate->json, candidate->file, &candidate->findings);
 }
 
 static void claim_deliver(struct claims *claims, struct claim *claim)
@@ -202,11 +209,11 @@ static void claim_deliver(struct claims *claims, struct claim *claim)
 	}
 	qsort(claim->candidates, claim->count, sizeof(*claim->candidates), candidate_compare);
 	for (i = 1; i < claim->count; i++)
-		candidate_parse(claim->candidates[i]);
+		candidate_parse(claims, claim->candidates[i]);
 	first = claim->candidates[0];
 	if (claim->delivered == first)
 		return;
-	candidate_parse(first);
+	candidate_parse(claims, first);
 	sink->put(sink->context, first->object);
 	first->object = NULL;
 	claim->delivered = first;
@@ -229,6 +236,8 @@ void claims_report(const struct claims *claims, struct findings *findings)
 	const struct claim_file *file;
 	size_t i;
 
+	if (!claims->troubled && !claims->rivals)
+		return;
 	for (file = claims->files; file; file = file->hh.next) {
 		for (i = 0; i < file->count; i++) {
 			const struct candidate *candidate = &file->items[i];

@@ -27,17 +27,28 @@ struct file_state {
 struct file {
 	char *name; /* hash key */
 	struct file_state now, committed, applied;
-	bool known;	  /* its content was read, or tried to */
-	bool touched;	  /* read it again, whatever its times say */
-	bool seen;	  /* by the scan in progress */
+	bool known;			    /* its content was read, or tried to */
+	bool touched;			    /* read it again, whatever its times say */
+	bool seen;			    /* by the scan in progress */
+	bool noted, uncommitted, unapplied; /* it is in the list of that name */
 	uint64_t busy_ns; /* a writer has it open: not before this time; 0 = none */
 	struct findings findings;
 	UT_hash_handle hh;
 };
 
+struct file_list {
+	struct file **items;
+	size_t count, capacity;
+};
+
+/* The lists keep the cost of a change independent of the number of files. */
 struct files {
 	struct claims *claims;
 	struct file *by_name;
+	struct file_list noted;	      /* files_note() told of them */
+	struct file_list uncommitted; /* `now` differs from `committed` */
+	struct file_list unapplied;   /* `committed` differs from `applied` */
+	size_t troubled;	      /* files with findings */
 };
 
 struct files *files_new(struct claims *claims)
@@ -46,6 +57,17 @@ struct files *files_new(struct claims *claims)
 
 	files->claims = claims;
 	return files;
+}
+
+static void list_add(struct file_list *list, struct file *file, bool *listed)
+{
+	size_t i;
+
+	if (*listed)
+		return;
+	*listed = true;
+	i = memory_grow(&list->items, &list->count, &list->capacity, sizeof(*list->items));
+	list->items[i] = file;
 }
 
 static void file_free(struct files *files, struct file *file)
@@ -64,6 +86,9 @@ void files_free(struct files *files)
 		return;
 	HASH_ITER(hh, files->by_name, file, next)
 		file_free(files, file);
+	free(files->noted.items);
+	free(files->uncommitted.items);
+	free(files->unapplied.items);
 	free(files);
 }
 
@@ -104,10 +129,11 @@ void files_note(struct files *files, const char *name, enum files_note note, uin
 		return;
 	file = file_get(files, name);
 	file->touched = true;
-	if (note != FILES_WRITING)
-		file->busy_ns = 0;
-	else if (!file->busy_ns)
+	list_add(&files->noted, file, &file->noted);
+	if (note == FILES_WRITING && !file->busy_ns)
 		file->busy_ns = now_ns + FILES_WRITER_NS;
+	else if (note == FILES_WRITTEN || note == FILES_GONE)
+		file->busy_ns = 0;
 }
 
 static struct file_version version_of(const struct stat *stat)
@@ -182,7 +208,6 @@ static void file_load(struct files *files, struct file *file, const char *text, 
 {
 	struct json_object *items = NULL;
 
-	findings_clear(&file->findings);
 	file->now.ok = !manifest_read(text, length, file->name, &items, &file->findings);
 	if (file->now.ok)
 		claims_set_file(files->claims, file->name, items);
@@ -191,7 +216,6 @@ static void file_load(struct files *files, struct file *file, const char *text, 
 
 static void file_unreadable(struct file *file, int err)
 {
-	findings_clear(&file->findings);
 	file->now.ok = false;
 	finding_add_file(&file->findings, file->name, "Unreadable",
 			 "Its objects stay as they were read last.", "cannot be read: %s",
@@ -202,6 +226,17 @@ static void scan_again(struct files_scan *scan, uint64_t when_ns)
 {
 	if (!scan->again_ns || when_ns < scan->again_ns)
 		scan->again_ns = when_ns;
+}
+
+/* Its state is about to be replaced. */
+static void file_begin(struct files *files, struct file *file)
+{
+	files->troubled -= file->findings.count > 0;
+	findings_clear(&file->findings);
+	memset(&file->now, 0, sizeof(file->now));
+	file->busy_ns = 0;
+	file->touched = false;
+	list_add(&files->uncommitted, file, &file->uncommitted);
 }
 
 /* `version` is that of the name in the folder now; a link's target counts. */
@@ -223,12 +258,12 @@ static void file_update(struct files *files, struct file *file, int dir_fd, uint
 		/* A writer that was not seen to begin. */
 		file->busy_ns = now_ns + FILES_WRITER_NS;
 		file->touched = true;
-		scan_again(scan, now_ns + 5000000);
+		list_add(&files->noted, file, &file->noted);
+		scan_again(scan, file->busy_ns);
 		free(text);
 		return;
 	}
-	file->busy_ns = 0;
-	file->touched = false;
+	file_begin(files, file);
 	file->known = true;
 	file->now.present = true;
 	file->now.version = version;
@@ -236,6 +271,7 @@ static void file_update(struct files *files, struct file *file, int dir_fd, uint
 		file_unreadable(file, err);
 	else
 		file_load(files, file, text, length);
+	files->troubled += file->findings.count > 0;
 	scan->changed = true;
 	free(text);
 }
@@ -244,18 +280,14 @@ static void file_vanish(struct files *files, struct file *file, struct files_sca
 {
 	if (file->known) {
 		claims_set_file(files->claims, file->name, NULL);
-		findings_clear(&file->findings);
 		scan->changed = true;
 	}
 	file->known = false;
-	file->touched = false;
-	file->busy_ns = 0;
-	memset(&file->now, 0, sizeof(file->now));
-	if (!file->committed.present && !file->applied.present)
-		file_free(files, file);
+	file_begin(files, file);
 }
 
-static void scan_name(struct files *files, int dir_fd, const char *name, uint64_t now_ns,
+/* False: there is no file of that name. */
+static bool scan_name(struct files *files, int dir_fd, const char *name, uint64_t now_ns,
 		      struct files_scan *scan)
 {
 	struct file_version version = {};
@@ -263,7 +295,7 @@ static void scan_name(struct files *files, int dir_fd, const char *name, uint64_
 	struct file *file;
 
 	if (fstatat(dir_fd, name, &link, AT_SYMLINK_NOFOLLOW))
-		return;
+		return false;
 	stat = link;
 	if (S_ISLNK(link.st_mode)) {
 		scan->symlinks = true;
@@ -272,13 +304,36 @@ static void scan_name(struct files *files, int dir_fd, const char *name, uint64_
 			memset(&stat, 0, sizeof(stat));
 	}
 	if (S_ISDIR(stat.st_mode))
-		return;
+		return false;
 	if (stat.st_nlink)
 		version = version_of(&stat);
 	file = file_get(files, name);
 	file->seen = true;
-	scan->count++;
 	file_update(files, file, dir_fd, now_ns, version, scan);
+	return true;
+}
+
+static void scan_noted(struct files *files, int dir_fd, uint64_t now_ns, struct files_scan *scan)
+{
+	size_t i;
+
+	for (i = 0; i < files->noted.count; i++)
+		if (!scan_name(files, dir_fd, files->noted.items[i]->name, now_ns, scan))
+			file_vanish(files, files->noted.items[i], scan);
+}
+
+/* Keeps those that could not be read yet. */
+static void noted_settle(struct files *files)
+{
+	struct file_list *noted = &files->noted;
+	size_t i, kept = 0;
+
+	for (i = 0; i < noted->count; i++) {
+		noted->items[i]->noted = noted->items[i]->touched;
+		if (noted->items[i]->noted)
+			noted->items[kept++] = noted->items[i];
+	}
+	noted->count = kept;
 }
 
 struct name_list {
@@ -314,25 +369,24 @@ static int list_folder(int dir_fd, struct name_list *names)
 	return err;
 }
 
-int files_scan(struct files *files, int dir_fd, bool unless_empty, uint64_t now_ns,
-	       struct files_scan *scan)
+static int scan_all(struct files *files, int dir_fd, bool unless_empty, uint64_t now_ns,
+		    struct files_scan *scan)
 {
 	struct name_list names = {};
-	struct file *file, *next;
+	struct file *file;
 	size_t i;
 	int err;
 
-	memset(scan, 0, sizeof(*scan));
 	err = list_folder(dir_fd, &names);
 	if (!err && unless_empty && !names.count)
 		err = -ENODATA;
 	if (err)
 		goto cleanup;
-	HASH_ITER(hh, files->by_name, file, next)
+	for (file = files->by_name; file; file = file->hh.next)
 		file->seen = false;
 	for (i = 0; i < names.count; i++)
 		scan_name(files, dir_fd, names.items[i], now_ns, scan);
-	HASH_ITER(hh, files->by_name, file, next)
+	for (file = files->by_name; file; file = file->hh.next)
 		if (!file->seen)
 			file_vanish(files, file, scan);
 cleanup:
@@ -342,10 +396,27 @@ cleanup:
 	return err;
 }
 
+int files_scan(struct files *files, int dir_fd, enum files_scope scope, uint64_t now_ns,
+	       struct files_scan *scan)
+{
+	int err = 0;
+
+	memset(scan, 0, sizeof(*scan));
+	if (scope == FILES_NOTED)
+		scan_noted(files, dir_fd, now_ns, scan);
+	else
+		err = scan_all(files, dir_fd, scope == FILES_ALL_UNLESS_EMPTY, now_ns, scan);
+	if (!err)
+		noted_settle(files);
+	return err;
+}
+
 void files_report(const struct files *files, struct findings *findings)
 {
 	const struct file *file;
 
+	if (!files->troubled)
+		return;
 	for (file = files->by_name; file; file = file->hh.next)
 		findings_append(findings, &file->findings);
 }
@@ -353,20 +424,30 @@ void files_report(const struct files *files, struct findings *findings)
 void files_commit(struct files *files)
 {
 	struct file *file;
+	size_t i;
 
-	for (file = files->by_name; file; file = file->hh.next)
+	for (i = 0; i < files->uncommitted.count; i++) {
+		file = files->uncommitted.items[i];
 		file->committed = file->now;
+		file->uncommitted = false;
+		list_add(&files->unapplied, file, &file->unapplied);
+	}
+	files->uncommitted.count = 0;
 }
 
 void files_applied(struct files *files)
 {
-	struct file *file, *next;
+	struct file *file;
+	size_t i;
 
-	HASH_ITER(hh, files->by_name, file, next) {
+	for (i = 0; i < files->unapplied.count; i++) {
+		file = files->unapplied.items[i];
 		file->applied = file->committed;
-		if (!file->applied.present && !file->known && !file->touched)
+		file->unapplied = false;
+		if (!file->applied.present && !file->known && !file->noted && !file->uncommitted)
 			file_free(files, file);
 	}
+	files->unapplied.count = 0;
 }
 
 struct json_object *files_status(const struct files *files)

@@ -22,25 +22,31 @@ void files_free(struct files *files);
 bool files_accept(const char *name);
 
 enum files_note {
+	FILES_CHANGED, /* something about it: look again */
 	FILES_WRITING, /* somebody writes into it */
 	FILES_WRITTEN, /* closed by its writer, or put in place whole */
 	FILES_GONE,    /* removed or renamed */
 };
 void files_note(struct files *files, const char *name, enum files_note note, uint64_t now_ns);
 
+enum files_scope {
+	FILES_ALL,		/* lists the folder */
+	FILES_ALL_UNLESS_EMPTY, /* the same, but -ENODATA when it holds no manifest */
+	FILES_NOTED,		/* looks only at what files_note() was told of */
+};
+
 struct files_scan {
 	bool changed;	   /* a file came, went, or was read */
-	bool symlinks;	   /* some are symbolic links: their targets change unnoticed */
+	bool symlinks;	   /* some it looked at are symbolic links: targets change unnoticed */
 	uint64_t again_ns; /* when to scan again for a file that is being written, 0 = no need */
 	size_t count;	   /* manifests in the folder */
 };
 
 /*
  * Compares the folder with what is known, reads what changed and tells the claims. Nothing is
- * touched when the folder cannot be listed (-errno), or when `unless_empty` and it has no
- * manifest (-ENODATA).
+ * touched when the folder cannot be listed (-errno).
  */
-int files_scan(struct files *files, int dir_fd, bool unless_empty, uint64_t now_ns,
+int files_scan(struct files *files, int dir_fd, enum files_scope scope, uint64_t now_ns,
 	       struct files_scan *scan);
 
 /* What is wrong with files as a whole. */

@@ -136,7 +136,8 @@ static void rows_merge(struct rows *rows)
 {
 	size_t from, to = 0, i;
 
-	qsort(rows->items, rows->count, sizeof(*rows->items), row_compare);
+	if (rows->count)
+		qsort(rows->items, rows->count, sizeof(*rows->items), row_compare);
 	for (from = 0; from < rows->count; from++) {
 		struct row *row = &rows->items[from];
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* weft detach: the node as it was before weft. */
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 
@@ -18,11 +19,16 @@ static void add_removed(const char *what, const char *name, void *context)
 
 int command_detach(const struct cli *cli)
 {
-	static const struct column columns[] = { { "REMOVED", "kind" }, { "NAME", "name" }, { 0 } };
+	static const struct column columns[] = { { "REMOVED", "kind", COLUMN_TEXT },
+						 { "NAME", "name", COLUMN_TEXT },
+						 { 0 } };
 	struct json_object *list = json_object_new_array();
 	char error[LOADER_ERROR_LEN] = "";
 	int result = loader_detach_all(cli->root, add_removed, list, error);
 
+	/* No such root, as after the first detach: there is nothing to do, and it is done. */
+	if (result == -ENOENT && !json_object_array_length(list))
+		result = 0;
 	if (cli->json)
 		output_json(list);
 	else if (json_object_array_length(list))

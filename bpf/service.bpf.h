@@ -18,10 +18,14 @@ enum service_limit {
 	SERVICE_SCAN_SLOTS = 1024,
 };
 
-/* Draws an endpoint of a table that is not empty. NULL: the table lies outside of its maps. */
-static __always_inline struct weft_endpoint *service_pick(const struct weft_service *service)
+/*
+ * The endpoint of a table that is not empty for a uniformly random number. NULL: the table lies
+ * outside of its maps.
+ */
+static __always_inline struct weft_endpoint *service_pick_by(const struct weft_service *service,
+							     __u32 random)
 {
-	__u64 x = (__u64)bpf_get_prandom_u32() * service->count;
+	__u64 x = (__u64)random * service->count;
 	__u32 index = service->first + (__u32)(x >> 32);
 	struct weft_alias *slot = bpf_map_lookup_elem(&weft_alias, &index);
 
@@ -30,6 +34,12 @@ static __always_inline struct weft_endpoint *service_pick(const struct weft_serv
 	if (slot->threshold != 0xffffffff && (__u32)x >= slot->threshold)
 		index = service->first + slot->alias;
 	return bpf_map_lookup_elem(&weft_endpoint, &index);
+}
+
+/* Draws an endpoint; otherwise as service_pick_by(). */
+static __always_inline struct weft_endpoint *service_pick(const struct weft_service *service)
+{
+	return service_pick_by(service, bpf_get_prandom_u32());
 }
 
 struct service_scan {
@@ -87,6 +97,25 @@ static __always_inline bool service_recall(const struct weft_service *service,
 }
 
 /*
+ * The random number for the successor of a kept endpoint. Threads of one caller that find it out
+ * of use at the same time must agree on one, and there is no lock: so it follows from the caller
+ * and from what they all see, the new table or, when the time was over, the last use.
+ */
+static __always_inline __u32 service_redraw(const struct weft_service *service,
+					    const struct weft_sticky_key *key,
+					    const struct weft_sticky *stale)
+{
+	bool same_table = stale->generation == service->generation;
+	__u64 x = same_table ? stale->last_ns : service->generation;
+
+	/* MurmurHash3's finalizer: every bit of the input changes half of the output's. */
+	x ^= key->scope * 0x9e3779b97f4a7c15;
+	x = (x ^ x >> 33) * 0xff51afd7ed558ccd;
+	x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53;
+	return x >> 32;
+}
+
+/*
  * The endpoint that the scope in `key` keeps for the cluster IP in `key`, or a
  * new one that it keeps from now on, until it is idle for idle_seconds. The table must not
  * be empty. False: internal error, nothing chosen.
@@ -102,11 +131,13 @@ static __always_inline bool service_keep(const struct weft_service *service,
 	};
 	struct weft_endpoint *picked;
 	struct weft_sticky *kept;
+	__u32 random;
 
 	kept = bpf_map_lookup_elem(&weft_sticky, key);
 	if (kept && service_recall(service, kept, fresh.last_ns, idle_ns, endpoint))
 		return true;
-	picked = service_pick(service);
+	random = kept ? service_redraw(service, key, kept) : bpf_get_prandom_u32();
+	picked = service_pick_by(service, random);
 	if (!picked)
 		return false;
 	fresh.endpoint = *picked;

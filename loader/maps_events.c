@@ -5,20 +5,25 @@
 #include "loader/log.h"
 #include "loader/maps.h"
 
+/* Per drain, so that a flood of events does not hold the event loop; twice what the ring can hold. */
+enum { MAPS_EVENTS_BATCH = 16384 };
+
 struct maps_events {
 	struct ring_buffer *ring;
+	int taken; /* in the drain in progress */
 	void (*callback)(const struct weft_event *event, void *context);
 	void *context;
 };
 
 static int maps_events_record(void *context, void *data, size_t size)
 {
-	const struct maps_events *events = context;
+	struct maps_events *events = context;
 
 	/* a program of another version may still be attached while this one replaces it */
 	if (size >= sizeof(struct weft_event))
 		events->callback(data, events->context);
-	return 0;
+	/* this record counts as read; the rest stays for the next drain */
+	return ++events->taken < MAPS_EVENTS_BATCH ? 0 : -EAGAIN;
 }
 
 int maps_events_open(const struct maps *maps,
@@ -50,7 +55,11 @@ int maps_events_fd(const struct maps_events *events)
 
 int maps_events_drain(struct maps_events *events)
 {
-	return ring_buffer__consume(events->ring);
+	int err;
+
+	events->taken = 0;
+	err = ring_buffer__consume(events->ring);
+	return err < 0 && err != -EAGAIN ? err : events->taken;
 }
 
 void maps_events_close(struct maps_events *events)

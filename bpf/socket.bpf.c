@@ -178,6 +178,12 @@ static __always_inline enum weft_reason socket_reason(const struct socket_call *
 		return WEFT_REASON_OWN_POD;
 	if (call->proto == IPPROTO_UDPLITE && peer->flags & WEFT_PEER_MESHED)
 		return WEFT_REASON_IP_PROTOCOL;
+	/*
+	 * TC keeps no record of an unmeshed pod's flows, so whether this is a call or
+	 * an answer is known to the receiver's side only, which judges it.
+	 */
+	if (call->proto == IPPROTO_UDP && !(call->local->peer.flags & WEFT_PEER_MESHED))
+		return WEFT_REASON_NONE;
 	reason = policy_judge(peer, &call->local->peer, call->proto, call->dst_port);
 	if (reason >= WEFT_REASON_FIRST_DENY && socket_is_answer(call, ctx))
 		return WEFT_REASON_UDP_REPLY;
@@ -219,7 +225,8 @@ static __always_inline int socket_decide(struct socket_call *call, struct bpf_so
 	if (verdict->action == WEFT_VERDICT_DENY)
 		return socket_refuse(call, verdict->reason, SOCKET_EACCES);
 	/* Datagrams that pass are counted once, at TC. */
-	if (call->hook == WEFT_HOOK_CONNECT || verdict->action != WEFT_VERDICT_ALLOW)
+	if (verdict->reason &&
+	    (call->hook == WEFT_HOOK_CONNECT || verdict->action != WEFT_VERDICT_ALLOW))
 		verdict_report(verdict);
 	return SOCKET_ALLOW;
 }

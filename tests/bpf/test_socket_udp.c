@@ -289,7 +289,7 @@ static void test_unmeshed_client(void **state)
 		dgram_answer(&talk);
 		dgram_close(&talk);
 	}
-	/* It may be an answer, of which TC keeps no record for unmeshed pods: the receiver's side judges. */
+	/* TC keeps no record of its flows: the receiver's side tells calls from answers. */
 	podnet_drop_rule(pods, SERVER_IDENTITY, CLIENT_IDENTITY, IPPROTO_UDP, WEFT_ANY_PORT);
 	for (const struct podnet_kind *kind = podnet_kinds; kind->name; kind++) {
 		struct dgram talk = dgram_open(pods, kind, 1);

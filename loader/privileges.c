@@ -12,13 +12,20 @@
 #include "loader/log.h"
 #include "loader/privileges.h"
 
+/*
+ * The last two are for finding pods: another process's network namespace is looked up with one
+ * and entered with the other. Without them no pod would be governed.
+ */
 static const struct {
 	unsigned int number;
 	const char *name;
+	bool in_sys_admin; /* CAP_SYS_ADMIN stands for it */
 } privileges_needed[] = {
-	{ CAP_BPF, "CAP_BPF" },
-	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
-	{ CAP_PERFMON, "CAP_PERFMON" },
+	{ CAP_BPF, "CAP_BPF", true },
+	{ CAP_NET_ADMIN, "CAP_NET_ADMIN", false },
+	{ CAP_PERFMON, "CAP_PERFMON", true },
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", true },
+	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false },
 };
 
 static uint64_t privileges_effective(void)
@@ -40,9 +47,8 @@ void privileges_missing(char *text, size_t size)
 	for (i = 0; i < sizeof(privileges_needed) / sizeof(privileges_needed[0]); i++) {
 		unsigned int number = privileges_needed[i].number;
 
-		/* of the three, only CAP_NET_ADMIN is not part of CAP_SYS_ADMIN */
 		if (effective >> number & 1 ||
-		    (number != CAP_NET_ADMIN && effective >> CAP_SYS_ADMIN & 1))
+		    (privileges_needed[i].in_sys_admin && effective >> CAP_SYS_ADMIN & 1))
 			continue;
 		length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "",
 					   privileges_needed[i].name);
@@ -80,9 +86,9 @@ int privileges_check(char error[LOADER_ERROR_LEN])
 	if (missing[0])
 		return log_fail(
 			error, -EPERM,
-			"not privileged to load BPF programs: %s missing; remedy: run as root, "
-			"or give the container CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and "
-			"CAP_SYS_ADMIN",
+			"not privileged to load BPF programs and to find pods: %s missing; "
+			"remedy: run as root, or give the container CAP_BPF, CAP_NET_ADMIN, "
+			"CAP_PERFMON, CAP_SYS_ADMIN and CAP_SYS_PTRACE",
 			missing);
 	err = privileges_try();
 	if (!err)

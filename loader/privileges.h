@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* May this process load and attach BPF programs? */
+/* May this process load and attach BPF programs, and find the pods to attach them to? */
 #ifndef WEFT_LOADER_PRIVILEGES_H
 #define WEFT_LOADER_PRIVILEGES_H
 
@@ -8,7 +8,7 @@
 
 /*
  * The capabilities weft needs and this process has not, as "CAP_BPF, CAP_NET_ADMIN"; "" when it
- * has them all. CAP_SYS_ADMIN stands for all of them.
+ * has them all. CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON.
  */
 void privileges_missing(char *text, size_t size);
 

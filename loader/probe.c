@@ -137,7 +137,10 @@ static void probe_privileges(struct probe *probe)
 		probe, "capabilities", missing[0] ? PROBE_FAILED : PROBE_OK,
 		"weftd must run as root or with these capabilities; the rest of this check knows "
 		"less without them",
-		"%s%s", missing[0] ? "missing: " : "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON", missing);
+		"%s%s",
+		missing[0] ? "missing: " :
+			     "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE",
+		missing);
 	err = privileges_try();
 	probe->privileged = !err;
 	if (!err)

@@ -171,6 +171,24 @@ static int watch_fd(struct agent *agent, uv_poll_t *poll, int fd, uv_poll_cb cal
 	return uv_poll_start(poll, UV_READABLE, callback);
 }
 
+/*
+ * A folder that is not there is a misspelt path more often than one that comes later; once it
+ * runs, the agent waits for it to come back.
+ */
+static int check_manifests(const struct agent *agent)
+{
+	const char *path = agent->config->manifests;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = -errno;
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	log_error("weftd cannot start", "step", "open the manifests", "path", path, "error",
+		  strerror(-err), "remedy", "make this folder, or name another with --manifests");
+	return err;
+}
+
 static int find_cgroup(struct agent *agent)
 {
 	int err;
@@ -297,6 +315,9 @@ static int start(struct agent *agent)
 {
 	int err;
 
+	err = check_manifests(agent);
+	if (err)
+		return err;
 	err = open_loop(agent);
 	if (err)
 		return fail("event loop", err);

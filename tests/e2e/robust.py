@@ -196,6 +196,16 @@ def run_weftd(mesh, where, *arguments, wrap=(), timeout=15):
     return process.returncode, out
 
 
+def read_until(process, word):
+    """The lines that weftd() said, up to and with the first that has the word."""
+    lines = []
+    for line in iter(process.stdout.readline, ""):
+        lines.append(line)
+        if word in line:
+            return lines
+    raise AssertionError("weftd ended without %r: %s" % (word, "".join(lines)))
+
+
 @contextlib.contextmanager
 def cluster_of(*documents, arguments=(), topology="bridge"):
     """A Cluster of these objects; documents may be functions of the Mesh."""

@@ -9,8 +9,8 @@ import pytest
 
 from mesh import wait_until
 from robust import (CUTS, Load, assert_all_ok, assert_all_refused, assert_held, cluster_of,
-                    namespace, node, pod, received_from, route, run_weftd, service, target,
-                    traffic, weftd)
+                    namespace, node, pod, read_until, received_from, route, run_weftd, service,
+                    target, traffic, weftd)
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +77,6 @@ def test_a_signal_ends_it_and_what_is_enforced_stays(cluster, signal):
         time.sleep(0.5)
         assert_unharmed(cluster, *loads)
     cluster.mesh.agent("a", "start")
-
-
-def read_until(process, word):
-    lines = []
-    for line in iter(process.stdout.readline, ""):
-        lines.append(line)
-        if word in line:
-            return lines
-    raise AssertionError("weftd ended without %r: %s" % (word, "".join(lines)))
 
 
 def test_a_restart_adopts_everything(cluster):

@@ -127,6 +127,7 @@ static int apply(struct agent *agent, uint64_t compile_us)
 	agent->reconciles++;
 	agent->last_apply_us = compile_us + result.duration_us;
 	agent->applied = !err;
+	agent->judged |= !err;
 	log_applied(agent, &result, err);
 	agent->reconcile_errors += err != 0;
 	if (err && !result.error[0])
@@ -203,6 +204,25 @@ static void announce(struct agent *agent)
 			 log_format_value("%zu", agent->pods_attached));
 }
 
+/*
+ * After a restart, a manifest that does not parse has no last good content: its Namespace may be
+ * what makes other pods governed. The policy of the former agent, which knew it, stays until
+ * the file can be read - nothing that it refuses is let in meanwhile.
+ */
+static bool must_hold(struct agent *agent)
+{
+	const char *file = agent->source->ops->unread(agent->source);
+
+	if (agent->judged || !file || !reconcile_is_enforcing(agent->reconcile))
+		return false;
+	snprintf(
+		agent->apply_error, sizeof(agent->apply_error),
+		"%.64s does not parse and what it held before this start is unknown: the policy in "
+		"the kernel stays as it is until the file is mended or removed",
+		file);
+	return true;
+}
+
 static void on_settle(uv_timer_t *timer)
 {
 	struct agent *agent = timer->data;
@@ -230,6 +250,12 @@ void agent_work(struct agent *agent)
 
 	if (!agent->synced || !(applying || locating))
 		return;
+	if (must_hold(agent)) {
+		agent->want_compile = agent->want_locate = agent->want_apply = false;
+		agent_collect_findings(agent);
+		announce(agent);
+		return;
+	}
 	agent->want_compile = agent->want_locate = agent->want_apply = false;
 	if (compiling)
 		compile_us = compile(agent);

@@ -65,6 +65,7 @@ struct agent {
 	size_t attachment_count, attachment_capacity;
 	size_t pods_attached;
 
+	bool judged;  /* a policy of this agent's making was applied once */
 	bool synced;  /* the source delivered everything once */
 	bool applied; /* the maps are as wanted */
 	bool was_ready;

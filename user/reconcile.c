@@ -126,6 +126,19 @@ void reconcile_free(struct reconcile *reconcile)
 	free(reconcile);
 }
 
+bool reconcile_is_enforcing(const struct reconcile *reconcile)
+{
+	struct weft_peer peer;
+	size_t i;
+
+	for (i = 0; i < reconcile->peers.count; i++) {
+		memcpy(&peer, rows_value(&reconcile->peers, i), sizeof(peer));
+		if (peer.flags & WEFT_PEER_MESHED)
+			return true;
+	}
+	return false;
+}
+
 bool reconcile_has_interface(const struct reconcile *reconcile, uint32_t ifindex)
 {
 	return rows_has(&reconcile->interfaces, &ifindex);

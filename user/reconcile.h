@@ -48,6 +48,9 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 		    const struct reconcile_place *places, size_t place_count, bool remove_stale,
 		    struct reconcile_result *result);
 
+/* Is somebody's traffic judged by what is in the maps? */
+bool reconcile_is_enforcing(const struct reconcile *reconcile);
+
 /* Does weft_iface know this interface? Then its programs must stay attached. */
 bool reconcile_has_interface(const struct reconcile *reconcile, uint32_t ifindex);
 

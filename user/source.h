@@ -36,6 +36,9 @@ struct source_ops {
 	/* Findings about files and objects that are not in the store (duplicates, unparsable, field
 	 * errors). */
 	const struct findings *(*findings)(const struct source *source);
+	/* A file whose objects are unknown, since it has not parsed in this source's life; NULL =
+	 * all were read. What it holds may be what other objects depend on. */
+	const char *(*unread)(const struct source *source);
 	/* Delivers nothing from now on; the loop must run once more to close what is open. */
 	void (*free)(struct source *source);
 };

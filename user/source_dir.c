@@ -373,12 +373,18 @@ static void source_dir_free(struct source *source)
 	uv_close((uv_handle_t *)&dir->look, on_closed);
 }
 
+static const char *source_dir_unread(const struct source *source)
+{
+	return files_unread(((const struct source_dir *)source)->files);
+}
+
 static const struct source_ops source_dir_ops = {
 	.start = source_dir_start,
 	.rescan = source_dir_rescan,
 	.status = source_dir_status,
 	.applied = source_dir_applied,
 	.findings = source_dir_findings,
+	.unread = source_dir_unread,
 	.free = source_dir_free,
 };
 

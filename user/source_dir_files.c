@@ -28,6 +28,7 @@ struct file {
 	char *name; /* hash key */
 	struct file_state now, committed, applied;
 	bool known;			    /* its content was read, or tried to */
+	bool parsed;			    /* some version of it was */
 	bool touched;			    /* read it again, whatever its times say */
 	bool seen;			    /* by the scan in progress */
 	bool noted, uncommitted, unapplied; /* it is in the list of that name */
@@ -209,6 +210,7 @@ static void file_load(struct files *files, struct file *file, const char *text, 
 	struct json_object *items = NULL;
 
 	file->now.ok = !manifest_read(text, length, file->name, &items, &file->findings);
+	file->parsed |= file->now.ok;
 	if (file->now.ok)
 		claims_set_file(files->claims, file->name, items);
 	json_object_put(items);
@@ -409,6 +411,18 @@ int files_scan(struct files *files, int dir_fd, enum files_scope scope, uint64_t
 	if (!err)
 		noted_settle(files);
 	return err;
+}
+
+const char *files_unread(const struct files *files)
+{
+	const struct file *file;
+
+	if (!files->troubled)
+		return NULL;
+	for (file = files->by_name; file; file = file->hh.next)
+		if (file->now.present && file->findings.count && !file->parsed)
+			return file->name;
+	return NULL;
 }
 
 void files_report(const struct files *files, struct findings *findings)

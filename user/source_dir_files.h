@@ -52,6 +52,9 @@ int files_scan(struct files *files, int dir_fd, enum files_scope scope, uint64_t
 /* What is wrong with files as a whole. */
 void files_report(const struct files *files, struct findings *findings);
 
+/* Name of a file that never parsed, so that what it should hold is unknown; NULL = none. */
+const char *files_unread(const struct files *files);
+
 /* The present state is committed; the committed state is in force. */
 void files_commit(struct files *files);
 void files_applied(struct files *files);

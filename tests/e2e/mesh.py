@@ -9,7 +9,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools" / "playground"))
-from api import PYTHON, Playground, PlaygroundError  # noqa: E402,F401  pylint: disable=wrong-import-position
+from api import PYTHON, WEFT, Playground, PlaygroundError  # noqa: E402,F401  pylint: disable=wrong-import-position
 
 SERVER = HERE / "server.py"
 PROBE = HERE / "probe.py"
@@ -45,6 +45,14 @@ class Mesh(Playground):
             return done.returncode, json.loads(done.stdout), done.stderr
         except json.JSONDecodeError:
             return done.returncode, None, done.stderr
+
+    def explain(self, node, questions):
+        """Answers to lines `SRC DST PORT[/udp]`, for pods: what the evaluator ("reference") and
+        the kernel said, as (verdict, reason)."""
+        answers = json.loads(self.run("node", node, "--", WEFT, "-o", "json", "explain", "-",
+                                      text=questions, check=False))["answers"]
+        return [{who: (answer["endpoints"][0][who]["verdict"], answer["endpoints"][0][who]["reason"])
+                 for who in ("reference", "kernel")} for answer in answers]
 
     def probe(self, pod, probes, namespace="default", timeout=120):
         """Runs probes (see probe.py) from inside a pod; their results in order."""

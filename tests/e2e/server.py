@@ -76,7 +76,11 @@ def main():
                 data, peer = key.fileobj.recvfrom(65536)
                 recorder.write(event="datagram", proto="udp", port=port, peer=plain(peer[0]),
                                peer_port=peer[1], bytes=len(data))
-                key.fileobj.sendto(NAME.encode() + b" " + data[:1000], peer)
+                try:
+                    key.fileobj.sendto(NAME.encode() + b" " + data[:1000], peer)
+                except OSError:
+                    recorder.write(event="unanswered", proto="udp", port=port, peer=plain(peer[0]),
+                                   peer_port=peer[1])
 
 
 if __name__ == "__main__":

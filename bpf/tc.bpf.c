@@ -123,13 +123,27 @@ static __noinline int to_pod_conclude(struct __sk_buff *skb, const struct packet
 }
 
 /*
+ * Who sent a packet. One that was forwarded and has an address of this node was
+ * masqueraded (a node port, say): its sender is anybody but the node, which may
+ * reach all its pods.
+ */
+static __always_inline struct weft_peer to_pod_source(struct __sk_buff *skb,
+						      const struct packet *pkt)
+{
+	struct weft_peer src = peer_from_addr(&pkt->src);
+	struct weft_peer unknown = {};
+
+	return src.flags & WEFT_PEER_LOCAL_HOST && skb->ingress_ifindex ? unknown : src;
+}
+
+/*
  * The policy's word on a packet with ports. A frame for another pod is refused
  * unjudged: a bridge that has not learned an address yet floods it to all pods.
  */
-static __always_inline void to_pod_judge(const struct packet *pkt, const struct weft_local *local,
-					 struct tc_verdict *verdict)
+static __always_inline void to_pod_judge(struct __sk_buff *skb, const struct packet *pkt,
+					 const struct weft_local *local, struct tc_verdict *verdict)
 {
-	verdict->src = peer_from_addr(&pkt->src);
+	verdict->src = to_pod_source(skb, pkt);
 	verdict->answer = true;
 	if (!addr_is_own(local, &pkt->dst) && peer_from_addr(&pkt->dst).identity >= WEFT_ID_FIRST)
 		verdict->reason = WEFT_REASON_OTHER_DESTINATION;
@@ -138,8 +152,8 @@ static __always_inline void to_pod_judge(const struct packet *pkt, const struct 
 }
 
 /* These fill in a verdict and return true, or return false: let it pass and say nothing. */
-static __always_inline bool to_pod_tcp(const struct packet *pkt, const struct weft_local *local,
-				       struct tc_verdict *verdict)
+static __always_inline bool to_pod_tcp(struct __sk_buff *skb, const struct packet *pkt,
+				       const struct weft_local *local, struct tc_verdict *verdict)
 {
 	if (pkt->fragment != PACKET_WHOLE) {
 		verdict->src = peer_from_addr(&pkt->src);
@@ -148,7 +162,7 @@ static __always_inline bool to_pod_tcp(const struct packet *pkt, const struct we
 	}
 	if (!packet_is_syn(pkt->tcp_flags))
 		return false;
-	to_pod_judge(pkt, local, verdict);
+	to_pod_judge(skb, pkt, local, verdict);
 	return true;
 }
 
@@ -170,7 +184,7 @@ static __noinline bool to_pod_datagram(struct __sk_buff *skb, const struct packe
 		tc_count_udp(skb, pkt, local, WEFT_DIRECTION_OUTBOUND, true);
 		verdict->action = WEFT_VERDICT_ALLOW;
 	} else {
-		to_pod_judge(pkt, local, verdict);
+		to_pod_judge(skb, pkt, local, verdict);
 		verdict->action = policy_action(local->peer.flags, verdict->reason);
 		if (verdict->action != WEFT_VERDICT_DENY) {
 			udpflow_keep(&key, flow, WEFT_DIRECTION_INBOUND, now);
@@ -209,7 +223,7 @@ static __noinline int to_pod_decide(struct __sk_buff *skb, const struct weft_loc
 	if (verdict.reason)
 		verdict.src = peer_from_addr(&pkt.src);
 	else if (pkt.proto == IPPROTO_TCP)
-		judged = to_pod_tcp(&pkt, local, &verdict);
+		judged = to_pod_tcp(skb, &pkt, local, &verdict);
 	else if (pkt.proto == IPPROTO_UDP)
 		judged = to_pod_udp(skb, &pkt, local, &verdict);
 	else

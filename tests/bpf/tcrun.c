@@ -213,6 +213,7 @@ int tcrun_test_setup(void **state)
 	tcrun_set_rule(run, ALLY_IDENTITY, IPPROTO_UDP, PORT_DNS, WEFT_POLICY_ALLOW);
 	run->mark = 0;
 	run->gso_segs = 0;
+	run->forwarded_from = 0;
 	tcrun_poll(run);
 	run->event_count = 0;
 	return 0;
@@ -220,7 +221,8 @@ int tcrun_test_setup(void **state)
 
 int tcrun_frame(struct tcrun *run, enum tcrun_hook hook, const struct frame *frame)
 {
-	struct __sk_buff ctx = { .mark = run->mark }, after = {};
+	struct __sk_buff ctx = { .mark = run->mark, .ingress_ifindex = run->forwarded_from },
+			 after = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->len,
 		    .data_out = run->out.data, .data_size_out = sizeof(run->out.data),
 		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .ctx_out = &after,
@@ -324,6 +326,20 @@ struct weft_udp_flow tcrun_flow(struct tcrun *run, int family, __u16 pod_port,
 	if (bpf_map_lookup_elem(bpf_map__fd(run->skel->maps.weft_udp_flow), &key, &flow))
 		flow.direction = WEFT_DIRECTION_UNKNOWN;
 	return flow;
+}
+
+void tcrun_move_flows(struct tcrun *run)
+{
+	int flows = bpf_map__fd(run->skel->maps.weft_udp_flow);
+	struct weft_udp_flow_key key, *last = NULL;
+	struct weft_udp_flow flow;
+
+	while (!bpf_map_get_next_key(flows, last, &key)) {
+		last = &key;
+		assert_int_equal(bpf_map_lookup_elem(flows, &key, &flow), 0);
+		flow.ifindex++;
+		assert_int_equal(bpf_map_update_elem(flows, &key, &flow, BPF_EXIST), 0);
+	}
 }
 
 void tcrun_age(struct tcrun *run, __u64 seconds)

@@ -29,9 +29,10 @@ struct tcrun {
 	struct ring_buffer *ring;
 	struct weft_event events[TCRUN_EVENTS]; /* filled by tcrun_poll() */
 	size_t event_count;
-	struct frame out; /* the frame after the program */
-	__u32 mark;	  /* skb->mark before and after the program */
-	__u32 gso_segs;	  /* of the next frames; 0 = no GSO */
+	struct frame out;     /* the frame after the program */
+	__u32 mark;	      /* skb->mark before and after the program */
+	__u32 gso_segs;	      /* of the next frames; 0 = no GSO */
+	__u32 forwarded_from; /* ifindex at which the next frames came in; 0 = sent by this node */
 };
 
 /* cmocka fixtures: *state is the struct tcrun. tcrun_test_setup fills the maps afresh. */
@@ -64,6 +65,8 @@ size_t tcrun_edges(struct tcrun *run);
 /* The UDP flow POD:pod_port - peer:peer_port; direction UNKNOWN if there is none. */
 struct weft_udp_flow tcrun_flow(struct tcrun *run, int family, __u16 pod_port,
 				enum frames_host peer, __u16 peer_port);
+/* Every flow was that of a pod with another interface. */
+void tcrun_move_flows(struct tcrun *run);
 /* Makes every flow and fragment record older. */
 void tcrun_age(struct tcrun *run, __u64 seconds);
 /* Takes in the events since the last call. */

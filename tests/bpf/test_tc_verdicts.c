@@ -290,6 +290,29 @@ static void answers_only_to_plain_frames(void **state)
 			 sizeof(rows) / sizeof(rows[0]) + 1);
 }
 
+/* The node's address on a forwarded packet: a node port's masquerade, whoever the sender was. */
+static void the_node_does_not_vouch_for_what_it_forwards(void **state)
+{
+	struct frame_row syn = { .src = NODE, TCP_SYN(PORT_HTTP) };
+	struct frame_row datagram = { .src = NODE, UDP(PORT_DNS) };
+	struct tcrun *run = tcrun_require(state);
+
+	for (int family = 4; family <= 6; family += 2) {
+		tcrun_set_pod(run, ENFORCE, true);
+		run->mark = run->forwarded_from = 0;
+		assert_int_equal(tcrun_row(run, TO_POD, &syn, family), TCRUN_PASS);
+		assert_int_equal(tcrun_row(run, TO_POD, &datagram, family), TCRUN_PASS);
+		run->forwarded_from = 2;
+		assert_int_equal(tcrun_row(run, TO_POD, &syn, family), TCRUN_REDIRECT);
+		run->mark = 0;
+		assert_int_equal(tcrun_row(run, TO_POD, &datagram, family), TCRUN_REDIRECT);
+		run->mark = 0;
+		tcrun_set_pod(run, ENFORCE | WEFT_PEER_EXTERNAL_ALLOW, true);
+		assert_int_equal(tcrun_row(run, TO_POD, &syn, family), TCRUN_PASS);
+	}
+	assert_int_equal(tcrun_verdicts(run, WEFT_HOOK_TO_POD, WEFT_REASON_UNKNOWN_SOURCE, 0), 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +321,8 @@ int main(void)
 				       tcrun_test_setup),
 		cmocka_unit_test_setup(others_are_let_be, tcrun_test_setup),
 		cmocka_unit_test_setup(annotations_admit, tcrun_test_setup),
+		cmocka_unit_test_setup(the_node_does_not_vouch_for_what_it_forwards,
+				       tcrun_test_setup),
 		cmocka_unit_test_setup(answers_only_to_plain_frames, tcrun_test_setup),
 	};
 

@@ -180,14 +180,14 @@ static __noinline bool to_pod_datagram(struct __sk_buff *skb, const struct packe
 	 * Before the policy: where both ends may call each other, an answer is
 	 * still an answer - its port is a client's and no edge of its own.
 	 */
-	if (udpflow_direction(flow, now) == WEFT_DIRECTION_OUTBOUND) {
+	if (udpflow_direction(flow, skb->ifindex, now) == WEFT_DIRECTION_OUTBOUND) {
 		tc_count_udp(skb, pkt, local, WEFT_DIRECTION_OUTBOUND, true);
 		verdict->action = WEFT_VERDICT_ALLOW;
 	} else {
 		to_pod_judge(skb, pkt, local, verdict);
 		verdict->action = policy_action(local->peer.flags, verdict->reason);
 		if (verdict->action != WEFT_VERDICT_DENY) {
-			udpflow_keep(&key, flow, WEFT_DIRECTION_INBOUND, now);
+			udpflow_keep(&key, flow, WEFT_DIRECTION_INBOUND, skb->ifindex, now);
 			tc_count_udp(skb, pkt, local, WEFT_DIRECTION_INBOUND, true);
 		}
 	}
@@ -231,6 +231,25 @@ static __noinline int to_pod_decide(struct __sk_buff *skb, const struct weft_loc
 	return judged ? to_pod_conclude(skb, &pkt, local, &verdict) : TC_PASS;
 }
 
+/* Towards a pod that is not meshed: only who opens which UDP exchange is of interest. */
+static __noinline int to_pod_watch(struct __sk_buff *skb)
+{
+	struct weft_udp_flow_key key = {};
+	__u64 now = bpf_ktime_get_ns();
+	struct weft_udp_flow *flow;
+	struct packet pkt = {};
+
+	if (packet_parse_network(skb, &pkt) || pkt.ethertype == PACKET_ETH_ARP ||
+	    packet_parse_transport(skb, &pkt) || pkt.proto != IPPROTO_UDP ||
+	    pkt.fragment == PACKET_LATER)
+		return TC_PASS;
+	udpflow_key(&key, &pkt, true);
+	flow = bpf_map_lookup_elem(&weft_udp_flow, &key);
+	if (udpflow_direction(flow, skb->ifindex, now) != WEFT_DIRECTION_OUTBOUND)
+		udpflow_keep(&key, flow, WEFT_DIRECTION_INBOUND, skb->ifindex, now);
+	return TC_PASS;
+}
+
 SEC("tc")
 int weft_to_pod(struct __sk_buff *skb)
 {
@@ -244,8 +263,10 @@ int weft_to_pod(struct __sk_buff *skb)
 	if (flags >= 0 && !packet_is_syn(flags))
 		return TC_PASS;
 	local = bpf_map_lookup_elem(&weft_iface, &ifindex);
-	if (!local || !(local->peer.flags & WEFT_PEER_MESHED))
+	if (!local)
 		return TC_PASS;
+	if (!(local->peer.flags & WEFT_PEER_MESHED))
+		return to_pod_watch(skb);
 	return to_pod_decide(skb, local);
 }
 
@@ -317,10 +338,11 @@ static __always_inline int from_pod_udp(struct __sk_buff *skb, const struct pack
 		return TC_PASS;
 	udpflow_key(&key, pkt, false);
 	flow = bpf_map_lookup_elem(&weft_udp_flow, &key);
-	if (udpflow_direction(flow, now) == WEFT_DIRECTION_INBOUND)
+	if (udpflow_direction(flow, skb->ifindex, now) == WEFT_DIRECTION_INBOUND)
 		opened = WEFT_DIRECTION_INBOUND;
-	udpflow_keep(&key, flow, opened, now);
-	tc_count_udp(skb, pkt, local, opened, false);
+	udpflow_keep(&key, flow, opened, skb->ifindex, now);
+	if (local->peer.flags & WEFT_PEER_MESHED)
+		tc_count_udp(skb, pkt, local, opened, false);
 	return TC_PASS;
 }
 
@@ -344,11 +366,12 @@ static __noinline int from_pod_decide(struct __sk_buff *skb, const struct weft_l
 	/* Other protocols leave as they like; what cannot be read might hide a forged message. */
 	if (reason && reason != WEFT_REASON_IP_PROTOCOL)
 		return from_pod_drop(&pkt, local, reason);
-	if (reason || !(local->peer.flags & WEFT_PEER_MESHED))
+	if (reason)
 		return TC_PASS;
 	if (pkt.proto == IPPROTO_UDP)
 		return from_pod_udp(skb, &pkt, local);
-	if (pkt.proto == IPPROTO_TCP && packet_is_syn_ack(pkt.tcp_flags))
+	if (local->peer.flags & WEFT_PEER_MESHED && pkt.proto == IPPROTO_TCP &&
+	    packet_is_syn_ack(pkt.tcp_flags))
 		return from_pod_accept(skb, &pkt, local);
 	return TC_PASS;
 }

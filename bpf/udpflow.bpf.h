@@ -8,7 +8,11 @@
  *   - those answers keep the INBOUND record alive, so a server that goes on
  *     sending does not open the door either;
  *   - an OUTBOUND record is kept alive by the pod's datagrams alone;
- *   - a denied datagram changes nothing.
+ *   - a denied datagram changes nothing;
+ *   - pods that are not meshed have records as well, else what they answer in the
+ *     moment after their enrolment would count as a flow that they opened;
+ *   - a record holds for one interface, so that a pod does not inherit the flows
+ *     of the pod that had its address before.
  */
 #ifndef WEFT_UDPFLOW_BPF_H
 #define WEFT_UDPFLOW_BPF_H
@@ -36,10 +40,11 @@ static __always_inline void udpflow_key(struct weft_udp_flow_key *key, const str
 
 /* Direction of a live record, UNKNOWN without one. */
 static __always_inline enum weft_direction udpflow_direction(const struct weft_udp_flow *flow,
-							     __u64 now)
+							     __u32 ifindex, __u64 now)
 {
 	/* Another CPU may have written a time later than ours: that is fresh. */
-	if (!flow || (__s64)(now - flow->last_ns) >= (__s64)UDPFLOW_LIFETIME_NS)
+	if (!flow || flow->ifindex != ifindex ||
+	    (__s64)(now - flow->last_ns) >= (__s64)UDPFLOW_LIFETIME_NS)
 		return WEFT_DIRECTION_UNKNOWN;
 	return flow->direction;
 }
@@ -47,11 +52,15 @@ static __always_inline enum weft_direction udpflow_direction(const struct weft_u
 /* Keeps the record in this direction: touched when it exists and is live, else made. */
 static __always_inline void udpflow_keep(const struct weft_udp_flow_key *key,
 					 struct weft_udp_flow *flow, enum weft_direction direction,
-					 __u64 now)
+					 __u32 ifindex, __u64 now)
 {
-	struct weft_udp_flow fresh = { .last_ns = now, .direction = direction };
+	struct weft_udp_flow fresh = {
+		.last_ns = now,
+		.direction = direction,
+		.ifindex = ifindex,
+	};
 
-	if (flow && flow->direction == direction) {
+	if (flow && flow->direction == direction && flow->ifindex == ifindex) {
 		if ((__s64)(now - flow->last_ns) > (__s64)UDPFLOW_REFRESH_NS)
 			flow->last_ns = now;
 		return;

@@ -256,7 +256,7 @@ struct weft_udp_flow_key {
 struct weft_udp_flow {
 	__u64 last_ns;		       /* last packet that keeps it alive, within a second */
 	enum weft_direction direction; /* OUTBOUND: the pod opened it, replies pass */
-	__u32 pad;
+	__u32 ifindex;		       /* of the pod: its address may be another's later */
 };
 
 /* weft_frag: verdict of the first fragment of a UDP datagram towards a pod. */

@@ -185,16 +185,44 @@ static void permissive_replies_are_no_would_be_denials(void **state)
 	assert_int_equal(tcrun_verdicts(run, WEFT_HOOK_TO_POD, 0, 0), 0);
 }
 
-static void unmeshed_pods_leave_no_record(void **state)
+/* They are judged only when they are enrolled, but by then it must be known who opened what. */
+static void unmeshed_pods_have_records_but_no_edges(void **state)
 {
 	struct tcrun *run = tcrun_require(state);
 
-	tcrun_set_pod(run, 0, true);
+	for (int family = 4; family <= 6; family += 2) {
+		tcrun_set_pod(run, 0, true);
+		assert_int_equal(out(run, query(STRANGER), family), TCRUN_PASS);
+		assert_int_equal(in(run, reply(STRANGER), family), TCRUN_PASS);
+		assert_int_equal(in(run, request(RIVAL), family), TCRUN_PASS);
+		assert_int_equal(tcrun_edges(run), 0);
+		assert_int_equal(tcrun_verdicts(run, WEFT_HOOK_TO_POD, 0, 0), 0);
+		/* enrolled while the pod owes rival an answer */
+		tcrun_set_pod(run, WEFT_PEER_ENFORCE, true);
+		assert_int_equal(out(run, answer(RIVAL), family), TCRUN_PASS);
+		assert_int_equal(in(run, request(RIVAL), family), TCRUN_REDIRECT);
+		assert_int_equal(in(run, reply(STRANGER), family), TCRUN_PASS);
+		tcrun_test_setup(state);
+	}
+}
+
+/* The address of a pod that is gone may be given to another one at once. */
+static void flows_are_not_inherited_with_an_address(void **state)
+{
+	struct tcrun *run = tcrun_require(state);
+
 	assert_int_equal(out(run, query(STRANGER), 4), TCRUN_PASS);
 	assert_int_equal(in(run, reply(STRANGER), 4), TCRUN_PASS);
-	assert_int_equal(tcrun_flow(run, 4, PORT_POD, STRANGER, PORT_ANY).direction,
-			 WEFT_DIRECTION_UNKNOWN);
-	assert_int_equal(tcrun_edges(run), 0);
+	tcrun_move_flows(run);
+	assert_int_equal(in(run, reply(STRANGER), 4), TCRUN_REDIRECT);
+	assert_int_equal(out(run, query(STRANGER), 4), TCRUN_PASS);
+	assert_int_equal(in(run, reply(STRANGER), 4), TCRUN_PASS);
+	/* nor do a predecessor's clients keep the pod from being one itself */
+	assert_int_equal(in(run, request(ALLY), 4), TCRUN_PASS);
+	tcrun_move_flows(run);
+	assert_int_equal(out(run, answer(ALLY), 4), TCRUN_PASS);
+	assert_int_equal(tcrun_flow(run, 4, PORT_DNS, ALLY, PORT_CLIENT).direction,
+			 WEFT_DIRECTION_OUTBOUND);
 }
 
 /* Records are written anew at most once a second. */
@@ -379,7 +407,8 @@ int main(void)
 		cmocka_unit_test_setup(permissive_passes_leave_inbound_records, tcrun_test_setup),
 		cmocka_unit_test_setup(permissive_replies_are_no_would_be_denials,
 				       tcrun_test_setup),
-		cmocka_unit_test_setup(unmeshed_pods_leave_no_record, tcrun_test_setup),
+		cmocka_unit_test_setup(unmeshed_pods_have_records_but_no_edges, tcrun_test_setup),
+		cmocka_unit_test_setup(flows_are_not_inherited_with_an_address, tcrun_test_setup),
 		cmocka_unit_test_setup(refresh_is_rare, tcrun_test_setup),
 		cmocka_unit_test_setup(edges_count_both_ways, tcrun_test_setup),
 		cmocka_unit_test_setup(segments_are_datagrams, tcrun_test_setup),

@@ -127,6 +127,12 @@ static __always_inline int packet_peek_tcp(struct __sk_buff *skb, struct weft_ad
 	return tcp[PACKET_TCP_FLAGS_OFFSET];
 }
 
+/* Offset of the TCP header in a frame that packet_peek_tcp() could read. */
+static __always_inline __u32 packet_peek_l4(const struct weft_addr *src)
+{
+	return PACKET_ETH_LEN + (addr_is_v4(src) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+}
+
 /*
  * The ethertype that the receiver will see: the frame's, not skb->protocol,
  * which a packet socket may set to anything.

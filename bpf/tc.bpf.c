@@ -15,6 +15,7 @@
 #include <bpf/bpf_endian.h>
 #include "weft_abi.h"
 #include "addr.bpf.h"
+#include "checksum.bpf.h"
 #include "events.bpf.h"
 #include "fragment.bpf.h"
 #include "maps.bpf.h"
@@ -347,12 +348,15 @@ static __always_inline int from_pod_udp(struct __sk_buff *skb, const struct pack
 }
 
 /* Everything from a pod but the bulk of TCP. */
-static __noinline int from_pod_decide(struct __sk_buff *skb, const struct weft_local *local)
+static __noinline int from_pod_decide(struct __sk_buff *skb, const struct weft_local *local,
+				      int checksum)
 {
 	enum weft_reason reason, foreign;
 	struct packet pkt = {};
 
 	reason = packet_parse_network(skb, &pkt);
+	if (!reason && pkt.ethertype == PACKET_ETH_ARP && checksum != CHECKSUM_NOT_DUE)
+		reason = WEFT_REASON_MALFORMED;
 	if (!reason && pkt.ethertype == PACKET_ETH_ARP) {
 		reason = source_check_arp(local, &pkt);
 		return reason ? from_pod_drop(&pkt, local, reason) : TC_PASS;
@@ -363,6 +367,9 @@ static __noinline int from_pod_decide(struct __sk_buff *skb, const struct weft_l
 	foreign = source_check_ip(skb, local, &pkt, reason);
 	if (foreign)
 		return from_pod_drop(&pkt, local, foreign);
+	if ((!reason || reason == WEFT_REASON_IP_PROTOCOL) &&
+	    !checksum_is_harmless(checksum, pkt.l4, pkt.proto))
+		reason = WEFT_REASON_MALFORMED;
 	/* Other protocols leave as they like; what cannot be read might hide a forged message. */
 	if (reason && reason != WEFT_REASON_IP_PROTOCOL)
 		return from_pod_drop(&pkt, local, reason);
@@ -382,7 +389,7 @@ int weft_from_pod(struct __sk_buff *skb)
 	__u32 ifindex = skb->ifindex;
 	struct weft_local *local;
 	struct weft_addr src;
-	int flags;
+	int flags, checksum;
 
 	if (skb->mark == REJECT_MARK) {
 		/* An answer made by weft_to_pod. The host's rules shall not see the mark. */
@@ -392,8 +399,10 @@ int weft_from_pod(struct __sk_buff *skb)
 	local = bpf_map_lookup_elem(&weft_iface, &ifindex);
 	if (!local)
 		return TC_PASS;
+	checksum = checksum_place(skb);
 	flags = packet_peek_tcp(skb, &src);
-	if (flags >= 0 && !(flags & PACKET_TCP_SYN) && addr_is_own(local, &src))
+	if (flags >= 0 && !(flags & PACKET_TCP_SYN) && addr_is_own(local, &src) &&
+	    checksum_is_harmless(checksum, packet_peek_l4(&src), IPPROTO_TCP))
 		return TC_PASS;
-	return from_pod_decide(skb, local);
+	return from_pod_decide(skb, local, checksum);
 }

@@ -146,7 +146,8 @@ static int read_documents(const char *text, size_t length, const char *origin,
 int manifest_read(const char *text, size_t length, const char *origin, struct json_object **items,
 		  struct findings *findings)
 {
-	static const char consequence[] = "nothing of this file is taken over";
+	static const char consequence[] =
+		"Its objects stay as they were read last; nothing new is taken over.";
 	struct json_object *documents = json_object_new_array();
 	struct json_object *result = json_object_new_array();
 	struct manifest_error error = { 0 };

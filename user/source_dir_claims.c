@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include "policy/memory.h"
+#include "user/utf8.h"
 
 struct claim;
 
 /* An item of a file. */
 struct candidate {
-	const char *file; /* owned by its claim_file */
-	size_t index;	  /* in the file */
+	const char *file;  /* owned by its claim_file */
+	const char *shown; /* the same */
+	size_t index;	   /* in the file */
 	struct json_object *json;
 	struct findings findings; /* from parsing it */
 	struct object *object;	  /* parsed; NULL while the sink has it */
@@ -19,7 +21,8 @@ struct candidate {
 };
 
 struct claim_file {
-	char *name; /* hash key */
+	char *name;  /* hash key */
+	char *shown; /* the name as UTF-8 */
 	struct candidate *items;
 	size_t count;
 	UT_hash_handle hh;
@@ -110,7 +113,7 @@ static void candidate_parse(struct claims *claims, struct candidate *candidate)
 		return;
 	claims->troubled -= candidate->findings.count > 0;
 	findings_clear(&candidate->findings);
-	candidate->object = object_parse(candidate->json, candidate->file, &candidate->findings);
+	candidate->object = object_parse(candidate->json, candidate->shown, &candidate->findings);
 	claims->troubled += candidate->findings.count > 0;
 }
 
@@ -171,6 +174,7 @@ void claims_set_file(struct claims *claims, const char *name, struct json_object
 		if (file) {
 			HASH_DELETE(hh, claims->files, file);
 			free(file->name);
+			free(file->shown);
 			free(file);
 		}
 		return;
@@ -178,6 +182,7 @@ void claims_set_file(struct claims *claims, const char *name, struct json_object
 	if (!file) {
 		file = memory_alloc(sizeof(*file));
 		file->name = memory_strdup(name);
+		file->shown = utf8_clean(name);
 		HASH_ADD_KEYPTR(hh, claims->files, file->name, strlen(file->name), file);
 	}
 	file->count = json_object_array_length(items);
@@ -186,6 +191,7 @@ void claims_set_file(struct claims *claims, const char *name, struct json_object
 		struct candidate *candidate = &file->items[i];
 
 		candidate->file = file->name;
+		candidate->shown = file->shown;
 		candidate->index = i;
 		candidate->json = json_object_get(json_object_array_get_idx(items, i));
 		candidate_parse(claims, candidate);
@@ -250,7 +256,7 @@ void claims_report(const struct claims *claims, struct findings *findings)
 					    "This copy is ignored.",
 					    "the same object is in %s, which counts because it "
 					    "comes first",
-					    claim->candidates[0]->file);
+					    claim->candidates[0]->shown);
 		}
 	}
 }
@@ -266,6 +272,7 @@ void claims_free(struct claims *claims)
 		file_clear(claims, file);
 		HASH_DELETE(hh, claims->files, file);
 		free(file->name);
+		free(file->shown);
 		free(file);
 	}
 	HASH_ITER(hh, claims->by_text, claim, next)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "policy/memory.h"
 #include "user/manifest.h"
+#include "user/utf8.h"
 
 struct file_version {
 	uint64_t device, inode, size;
@@ -25,14 +26,17 @@ struct file_state {
 };
 
 struct file {
-	char *name; /* hash key */
+	char *name;  /* hash key */
+	char *shown; /* the name as UTF-8 */
 	struct file_state now, committed, applied;
 	bool known;			    /* its content was read, or tried to */
 	bool parsed;			    /* some version of it was */
+	bool foreign;			    /* a directory, device, ...: it was no manifest */
 	bool touched;			    /* read it again, whatever its times say */
 	bool seen;			    /* by the scan in progress */
 	bool noted, uncommitted, unapplied; /* it is in the list of that name */
-	uint64_t busy_ns; /* a writer has it open: not before this time; 0 = none */
+	uint64_t busy_ns;     /* a writer has it open: not before this time; 0 = none */
+	uint64_t busy_max_ns; /* to which that may be extended */
 	struct findings findings;
 	UT_hash_handle hh;
 };
@@ -76,6 +80,7 @@ static void file_free(struct files *files, struct file *file)
 	HASH_DELETE(hh, files->by_name, file);
 	findings_clear(&file->findings);
 	free(file->name);
+	free(file->shown);
 	free(file);
 }
 
@@ -118,8 +123,19 @@ static struct file *file_get(struct files *files, const char *name)
 		return file;
 	file = memory_alloc(sizeof(*file));
 	file->name = memory_strdup(name);
+	file->shown = utf8_clean(name);
 	HASH_ADD_KEYPTR(hh, files->by_name, file->name, strlen(file->name), file);
 	return file;
+}
+
+/* Every write begins the time anew. */
+static void file_set_busy(struct file *file, uint64_t now_ns)
+{
+	if (!file->busy_ns)
+		file->busy_max_ns = now_ns + FILES_WRITER_MAX_NS;
+	file->busy_ns = now_ns + FILES_WRITER_NS;
+	if (file->busy_ns > file->busy_max_ns)
+		file->busy_ns = file->busy_max_ns;
 }
 
 void files_note(struct files *files, const char *name, enum files_note note, uint64_t now_ns)
@@ -131,8 +147,8 @@ void files_note(struct files *files, const char *name, enum files_note note, uin
 	file = file_get(files, name);
 	file->touched = true;
 	list_add(&files->noted, file, &file->noted);
-	if (note == FILES_WRITING && !file->busy_ns)
-		file->busy_ns = now_ns + FILES_WRITER_NS;
+	if (note == FILES_WRITING)
+		file_set_busy(file, now_ns);
 	else if (note == FILES_WRITTEN || note == FILES_GONE)
 		file->busy_ns = 0;
 }
@@ -209,7 +225,7 @@ static void file_load(struct files *files, struct file *file, const char *text, 
 {
 	struct json_object *items = NULL;
 
-	file->now.ok = !manifest_read(text, length, file->name, &items, &file->findings);
+	file->now.ok = !manifest_read(text, length, file->shown, &items, &file->findings);
 	file->parsed |= file->now.ok;
 	if (file->now.ok)
 		claims_set_file(files->claims, file->name, items);
@@ -219,7 +235,7 @@ static void file_load(struct files *files, struct file *file, const char *text, 
 static void file_unreadable(struct file *file, int err)
 {
 	file->now.ok = false;
-	finding_add_file(&file->findings, file->name, "Unreadable",
+	finding_add_file(&file->findings, file->shown, "Unreadable",
 			 "Its objects stay as they were read last.", "cannot be read: %s",
 			 err == -EINVAL ? "it is not a regular file" : strerror(-err));
 }
@@ -241,13 +257,15 @@ static void file_begin(struct files *files, struct file *file)
 	list_add(&files->uncommitted, file, &file->uncommitted);
 }
 
-/* `version` is that of the name in the folder now; a link's target counts. */
+/* `stat` is that of the name in the folder now; a link's target counts, all-zero = it has none. */
 static void file_update(struct files *files, struct file *file, int dir_fd, uint64_t now_ns,
-			struct file_version version, struct files_scan *scan)
+			const struct stat *stat, struct files_scan *scan)
 {
+	bool foreign = stat->st_nlink && !S_ISREG(stat->st_mode);
+	struct file_version version = version_of(stat);
 	size_t length = 0;
-	char *text;
-	int err;
+	char *text = NULL;
+	int err = -EINVAL;
 
 	if (file->known && !file->touched && version_equal(&file->now.version, &version))
 		return;
@@ -255,10 +273,12 @@ static void file_update(struct files *files, struct file *file, int dir_fd, uint
 		scan_again(scan, file->busy_ns);
 		return;
 	}
-	err = file_read(dir_fd, file->name, &version, &text, &length);
+	/* Opening alone may do something to a device. */
+	if (!foreign)
+		err = file_read(dir_fd, file->name, &version, &text, &length);
 	if (err == -EAGAIN && file->busy_ns == 0) {
 		/* A writer that was not seen to begin. */
-		file->busy_ns = now_ns + FILES_WRITER_NS;
+		file_set_busy(file, now_ns);
 		file->touched = true;
 		list_add(&files->noted, file, &file->noted);
 		scan_again(scan, file->busy_ns);
@@ -267,7 +287,8 @@ static void file_update(struct files *files, struct file *file, int dir_fd, uint
 	}
 	file_begin(files, file);
 	file->known = true;
-	file->now.present = true;
+	file->foreign = foreign;
+	file->now.present = S_ISREG(stat->st_mode);
 	file->now.version = version;
 	if (err && err != -EAGAIN)
 		file_unreadable(file, err);
@@ -292,7 +313,6 @@ static void file_vanish(struct files *files, struct file *file, struct files_sca
 static bool scan_name(struct files *files, int dir_fd, const char *name, uint64_t now_ns,
 		      struct files_scan *scan)
 {
-	struct file_version version = {};
 	struct stat link, stat;
 	struct file *file;
 
@@ -305,13 +325,9 @@ static bool scan_name(struct files *files, int dir_fd, const char *name, uint64_
 		if (fstatat(dir_fd, name, &stat, 0))
 			memset(&stat, 0, sizeof(stat));
 	}
-	if (S_ISDIR(stat.st_mode))
-		return false;
-	if (stat.st_nlink)
-		version = version_of(&stat);
 	file = file_get(files, name);
 	file->seen = true;
-	file_update(files, file, dir_fd, now_ns, version, scan);
+	file_update(files, file, dir_fd, now_ns, &stat, scan);
 	return true;
 }
 
@@ -420,8 +436,8 @@ const char *files_unread(const struct files *files)
 	if (!files->troubled)
 		return NULL;
 	for (file = files->by_name; file; file = file->hh.next)
-		if (file->now.present && file->findings.count && !file->parsed)
-			return file->name;
+		if (file->known && !file->foreign && file->findings.count && !file->parsed)
+			return file->shown;
 	return NULL;
 }
 
@@ -479,7 +495,7 @@ struct json_object *files_status(const struct files *files)
 		json_object_object_add(one, "mtime_ns", json_object_new_int64(version->mtime_ns));
 		json_object_object_add(one, "size", json_object_new_uint64(version->size));
 		json_object_object_add(one, "ok", json_object_new_boolean(file->applied.ok));
-		json_object_object_add(all, file->name, one);
+		json_object_object_add(all, file->shown, one);
 	}
 	return all;
 }

@@ -10,8 +10,9 @@
 #include <stdint.h>
 #include "user/source_dir_claims.h"
 
-/* How long a file that a writer has open is left alone. */
-#define FILES_WRITER_NS UINT64_C(2000000000)
+/* How long a file that a writer has open is left alone: after the last write, and in all. */
+#define FILES_WRITER_NS	    UINT64_C(2000000000)
+#define FILES_WRITER_MAX_NS UINT64_C(30000000000)
 
 struct files;
 

@@ -223,7 +223,7 @@ static void test_first_read(void **state)
 	write_file(f, ".a.yaml.swp", text_of("hidden", "1"));
 	write_file(f, "upload.yaml.tmp", text_of("hidden", "1"));
 	write_file(f, "README.md", "# not a manifest");
-	run_command("mkdir %s/folder.yaml", f->folder);
+	run_command("mkdir %s/folder", f->folder);
 	start(f);
 	assert_int_equal(f->commits, 1);
 	assert_true(f->synced);
@@ -322,6 +322,93 @@ static void test_a_writer_that_does_not_close(void **state)
 	seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
 	assert_true(seconds > 1.9 && seconds < 3);
 	close(fd);
+}
+
+/* Every write begins the two seconds anew: half of a file that is copied slowly is not read. */
+static void test_a_slow_writer(void **state)
+{
+	static const char *const pieces[] = { "apiVersion: v1\nkind: Namespace\n",
+					      "metadata:\n  name: b\n", "  labels:\n",
+					      "    v: \"2\"\n" };
+	struct fixture *f = *state;
+	char path[2 * PATH_LEN];
+	size_t i;
+	int fd;
+
+	write_file(f, "a.yaml", text_of("a", "1"));
+	start(f);
+	snprintf(path, sizeof(path), "%s/a.yaml", f->folder);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	for (i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
+		dprintf(fd, "%s", pieces[i]);
+		run_for(f, 700);
+		assert_true(is(f, "a", "1"));
+		assert_int_equal(f->commits, 1);
+	}
+	close(fd);
+	wait_until(f, is(f, "b", "2"));
+	assert_true(is(f, "a", ""));
+}
+
+/* {inode, mtime_ns, size, ok} of a file in status(); false when it is not listed. */
+static bool status_file(struct fixture *f, const char *name, struct stat *stat, bool *ok)
+{
+	struct json_object *status = f->source->ops->status(f->source), *files, *file, *value;
+	bool found;
+
+	assert_true(json_object_object_get_ex(status, "files", &files));
+	found = json_object_object_get_ex(files, name, &file);
+	if (found) {
+		json_object_object_get_ex(file, "inode", &value);
+		stat->st_ino = json_object_get_uint64(value);
+		json_object_object_get_ex(file, "mtime_ns", &value);
+		stat->st_mtim.tv_sec = json_object_get_int64(value) / 1000000000;
+		stat->st_mtim.tv_nsec = json_object_get_int64(value) % 1000000000;
+		json_object_object_get_ex(file, "size", &value);
+		stat->st_size = json_object_get_int64(value);
+		json_object_object_get_ex(file, "ok", &value);
+		*ok = json_object_get_boolean(value);
+	}
+	json_object_put(status);
+	return found;
+}
+
+/* What is no file is told, is not opened, and does not count as a version of a manifest. */
+static void test_what_is_no_file(void **state)
+{
+	struct fixture *f = *state;
+	struct stat stat;
+	bool ok;
+
+	write_file(f, "a.yaml", text_of("a", "1"));
+	start(f);
+	run_command("mkfifo %s/b.yaml; ln -s /dev/zero %s/c.yaml; ln -s no %s/d.yaml; "
+		    "mkdir %s/e.yaml",
+		    f->folder, f->folder, f->folder, f->folder);
+	wait_until(f, finding_count(f) == 4);
+	assert_false(status_file(f, "b.yaml", &stat, &ok));
+	assert_false(status_file(f, "c.yaml", &stat, &ok));
+	assert_false(status_file(f, "d.yaml", &stat, &ok));
+	assert_false(status_file(f, "e.yaml", &stat, &ok));
+	assert_string_equal(f->source->ops->unread(f->source), "d.yaml");
+	run_command("rm %s/a.yaml; mkdir %s/a.yaml; rm %s/d.yaml", f->folder, f->folder, f->folder);
+	wait_until(f, !f->source->ops->unread(f->source));
+	assert_int_equal(finding_count(f), 4);
+	run_command("rm -r %s/?.yaml", f->folder);
+	wait_until(f, is(f, "a", ""));
+	assert_int_equal(finding_count(f), 0);
+}
+
+/* Names may hold any byte; what is told is UTF-8. */
+static void test_names_that_are_no_text(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	write_file(f, "x\xff\xfe.yaml", "kind: [");
+	write_file(f, "x\xff\xfd.yaml", text_of("a", "1"));
+	wait_until(f, is(f, "a", "1") && finding_count(f) == 1);
+	assert_string_equal(find(f, "InvalidManifest")->origin, "x\xef\xbf\xbd\xef\xbf\xbd.yaml");
 }
 
 static void test_garbage_keeps_the_last_good_content(void **state)
@@ -511,29 +598,6 @@ static void test_no_folder_at_start(void **state)
 	assert_true(f->synced);
 }
 
-/* {inode, mtime_ns, size, ok} of a file in status(); false when it is not listed. */
-static bool status_file(struct fixture *f, const char *name, struct stat *stat, bool *ok)
-{
-	struct json_object *status = f->source->ops->status(f->source), *files, *file, *value;
-	bool found;
-
-	assert_true(json_object_object_get_ex(status, "files", &files));
-	found = json_object_object_get_ex(files, name, &file);
-	if (found) {
-		json_object_object_get_ex(file, "inode", &value);
-		stat->st_ino = json_object_get_uint64(value);
-		json_object_object_get_ex(file, "mtime_ns", &value);
-		stat->st_mtim.tv_sec = json_object_get_int64(value) / 1000000000;
-		stat->st_mtim.tv_nsec = json_object_get_int64(value) % 1000000000;
-		json_object_object_get_ex(file, "size", &value);
-		stat->st_size = json_object_get_int64(value);
-		json_object_object_get_ex(file, "ok", &value);
-		*ok = json_object_get_boolean(value);
-	}
-	json_object_put(status);
-	return found;
-}
-
 static void test_status_tells_what_is_applied(void **state)
 {
 	struct fixture *f = *state;
@@ -648,6 +712,9 @@ int main(void)
 		test(test_only_what_changed_is_delivered),
 		test(test_half_written),
 		test(test_a_writer_that_does_not_close),
+		test(test_a_slow_writer),
+		test(test_what_is_no_file),
+		test(test_names_that_are_no_text),
 		test(test_garbage_keeps_the_last_good_content),
 		test(test_strange_contents),
 		test(test_duplicates),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the maps should hold. Every list is sorted by its key and has no
- * duplicates, so that two states are compared by walking them in step
- * (policy/diff is in user/reconcile). Pure data.
+ * duplicates, so that two states are compared by walking them in step. Pure data.
  */
 #ifndef WEFT_POLICY_DESIRED_H
 #define WEFT_POLICY_DESIRED_H
@@ -59,5 +58,11 @@ struct desired {
 };
 
 void desired_clear(struct desired *desired); /* frees the lists, leaves it empty */
+
+/* The orders of the lists, by key alone; for qsort() and bsearch(). */
+int desired_compare_peers(const void *a, const void *b);    /* struct desired_peer */
+int desired_compare_entries(const void *a, const void *b);  /* struct desired_entry */
+int desired_compare_dests(const void *a, const void *b);    /* struct desired_dest */
+int desired_compare_services(const void *a, const void *b); /* struct desired_service */
 
 #endif /* WEFT_POLICY_DESIRED_H */

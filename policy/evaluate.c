@@ -295,3 +295,19 @@ void evaluate_connection(const struct store *store, const struct node_facts *fac
 	else
 		conclude(&q, mode, judge(&q, namespace));
 }
+
+bool evaluate_is_meshed(const struct store *store, const struct node_facts *facts,
+			const struct weft_addr *addr)
+{
+	struct evaluation evaluation = { 0 };
+	struct question q = { .store = store, .facts = facts, .evaluation = &evaluation };
+	enum mesh_mode mode = MESH_DISABLED;
+
+	q.src = find_party(&q, addr);
+	if (q.src.kind == PARTY_POD)
+		mode = find_mode(&q, q.src.pod,
+				 store_find(store, OBJECT_NAMESPACE, "",
+					    q.src.pod->meta.name_space));
+	evaluation_clear(&evaluation);
+	return mode != MESH_DISABLED;
+}

@@ -36,6 +36,10 @@ void evaluate_connection(const struct store *store, const struct node_facts *fac
 			 uint16_t port, struct evaluation *evaluation);
 void evaluation_clear(struct evaluation *evaluation);
 
+/* Is this the address of a meshed pod, one whose calls to cluster IPs weft balances and splits? */
+bool evaluate_is_meshed(const struct store *store, const struct node_facts *facts,
+			const struct weft_addr *addr);
+
 /* One possible outcome of a connection of a meshed pod to a cluster IP. */
 struct evaluation_choice {
 	struct weft_addr addr;

@@ -2,40 +2,16 @@
 #include "policy/lookup.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include "policy/address.h"
-
-static int peer_compare(const void *key, const void *item)
-{
-	return address_compare(key, &((const struct desired_peer *)item)->addr);
-}
 
 struct weft_peer lookup_peer(const struct desired *desired, const struct weft_addr *addr)
 {
+	struct desired_peer key = { .addr = *addr };
 	const struct desired_peer *found = NULL;
 
 	if (desired->peer_count)
-		found = bsearch(addr, desired->peers, desired->peer_count, sizeof(*desired->peers),
-				peer_compare);
+		found = bsearch(&key, desired->peers, desired->peer_count, sizeof(*desired->peers),
+				desired_compare_peers);
 	return found ? found->peer : (struct weft_peer){};
-}
-
-static int dest_compare(const void *key, const void *item)
-{
-	uint32_t a = *(const uint32_t *)key, b = ((const struct desired_dest *)item)->identity;
-
-	return a < b ? -1 : a > b;
-}
-
-static int entry_compare(const void *key, const void *item)
-{
-	const struct desired_entry *a = key, *b = item;
-
-	if (a->src_identity != b->src_identity)
-		return a->src_identity < b->src_identity ? -1 : 1;
-	if (a->proto != b->proto)
-		return a->proto < b->proto ? -1 : 1;
-	return a->port < b->port ? -1 : a->port > b->port;
 }
 
 static uint8_t dest_find(const struct desired_dest *dest, uint32_t src_identity, uint8_t proto,
@@ -46,19 +22,20 @@ static uint8_t dest_find(const struct desired_dest *dest, uint32_t src_identity,
 
 	if (dest->entry_count)
 		found = bsearch(&key, dest->entries, dest->entry_count, sizeof(*dest->entries),
-				entry_compare);
+				desired_compare_entries);
 	return found ? found->action : 0;
 }
 
 enum weft_policy_action lookup_policy(const struct desired *desired, uint32_t dst_identity,
 				      uint32_t src_identity, uint8_t proto, uint16_t port)
 {
+	struct desired_dest key = { .identity = dst_identity };
 	const struct desired_dest *dest = NULL;
 	uint8_t exact, any;
 
 	if (desired->dest_count)
-		dest = bsearch(&dst_identity, desired->dests, desired->dest_count,
-			       sizeof(*desired->dests), dest_compare);
+		dest = bsearch(&key, desired->dests, desired->dest_count, sizeof(*desired->dests),
+			       desired_compare_dests);
 	if (!dest)
 		return 0;
 	exact = dest_find(dest, src_identity, proto, port);

@@ -17,15 +17,6 @@ struct load {
 	size_t count, capacity;
 };
 
-static int entry_compare(const struct desired_entry *a, const struct desired_entry *b)
-{
-	if (a->src_identity != b->src_identity)
-		return a->src_identity < b->src_identity ? -1 : 1;
-	if (a->proto != b->proto)
-		return a->proto < b->proto ? -1 : 1;
-	return a->port < b->port ? -1 : a->port > b->port;
-}
-
 static int dest_compare(const void *a, const void *b)
 {
 	uint32_t x = ((const struct applied_dest *)a)->identity;
@@ -138,7 +129,7 @@ static int loaded_compare(const void *a, const void *b)
 		return x->dst_identity < y->dst_identity ? -1 : 1;
 	if (x->generation != y->generation)
 		return x->generation < y->generation ? -1 : 1;
-	return entry_compare(&left, &right);
+	return desired_compare_entries(&left, &right);
 }
 
 static struct applied_dest *dest_find(const struct applied_policy *policy, uint32_t identity)
@@ -297,7 +288,7 @@ static const struct desired_entry *entry_successor(const struct desired_dest *wa
 	int order = 1;
 
 	while (*from < wanted->entry_count &&
-	       (order = entry_compare(&wanted->entries[*from], old)) < 0)
+	       (order = desired_compare_entries(&wanted->entries[*from], old)) < 0)
 		(*from)++;
 	return *from < wanted->entry_count && !order ? &wanted->entries[*from] : NULL;
 }

@@ -135,6 +135,7 @@ static void handle_status(const struct server_request *request, struct server_re
 
 	(void)request;
 	add_text(status, "node", agent->config->node);
+	add_text(status, "trust_domain", agent->config->trust_domain);
 	add_number(status, "pid", (uint64_t)getpid());
 	add_text(status, "version", WEFT_VERSION);
 	add_number(status, "abi", WEFT_ABI_VERSION);
@@ -231,6 +232,7 @@ static void handle_events(const struct server_request *request, struct server_re
 			  void *context)
 {
 	struct agent *agent = context;
+	struct json_object *answer;
 	uint64_t since, limit;
 
 	if (!number_argument(request, "since", 0, &since) ||
@@ -240,9 +242,11 @@ static void handle_events(const struct server_request *request, struct server_re
 	}
 	/* What the ring buffer holds belongs to the answer. */
 	maps_events_drain(agent->events);
-	answer_json(response,
-		    telemetry_events(agent->telemetry, since,
-				     limit < EVENTS_MAX ? (unsigned int)limit : EVENTS_MAX));
+	answer = telemetry_events(agent->telemetry, since,
+				  limit < EVENTS_MAX ? (unsigned int)limit : EVENTS_MAX);
+	/* Says which agent numbers them: the next one begins anew. */
+	json_object_object_add(answer, "started", json_object_new_double(agent->started));
+	answer_json(response, answer);
 }
 
 const struct server_route agent_routes[] = {

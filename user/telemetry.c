@@ -184,9 +184,13 @@ struct json_object *telemetry_events(const struct telemetry *telemetry, uint64_t
 	struct json_object *items = json_object_new_array();
 	uint64_t sequence = since < oldest ? oldest : since;
 
+	/* A reader of an earlier agent, or one that asks where the end is. */
+	if (sequence > telemetry->next)
+		sequence = telemetry->next;
 	for (; sequence < telemetry->next && limit; sequence++, limit--)
 		json_object_array_add(items, event_json(telemetry, sequence));
 	json_object_object_add(json, "items", items);
+	json_add_number(json, "oldest", oldest);
 	json_add_number(json, "next", sequence);
 	json_add_number(json, "lost", telemetry_events_lost(telemetry));
 	return json;

@@ -6,10 +6,12 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tools/weft/cli.h"
+#include "tools/weft/output.h"
 
-enum { AGENT_TIMEOUT_S = 10, AGENT_DEPTH = 128 };
+enum { AGENT_TIMEOUT_S = 10, AGENT_CONNECT_S = 2, AGENT_DEPTH = 128 };
 
 int agent_config(const struct cli *cli, struct weft_config *config)
 {
@@ -21,12 +23,38 @@ int agent_config(const struct cli *cli, struct weft_config *config)
 		return -ENOENT;
 	error = maps_get(&maps, MAP_CONFIG, &index, config);
 	maps_close(&maps);
+	if (error)
+		cli_fail("cannot read %s/weft_config: %s", cli->root, strerror(-error));
 	return error;
 }
 
 static size_t agent_on_data(char *data, size_t size, size_t count, void *context)
 {
 	return fwrite(data, size, count, context);
+}
+
+/* What became of a request, in words. */
+static int agent_explain(CURLcode code, long status, const char *url, char error[AGENT_ERROR_LEN])
+{
+	if (code == CURLE_COULDNT_CONNECT) {
+		snprintf(error, AGENT_ERROR_LEN,
+			 "no agent answers at %s (weft must run in its network namespace)", url);
+		return -ECONNREFUSED;
+	}
+	if (code == CURLE_OPERATION_TIMEDOUT) {
+		snprintf(error, AGENT_ERROR_LEN, "the agent does not answer %s within %d s", url,
+			 AGENT_TIMEOUT_S);
+		return -ETIMEDOUT;
+	}
+	if (code != CURLE_OK) {
+		snprintf(error, AGENT_ERROR_LEN, "%s: %s", url, curl_easy_strerror(code));
+		return -EPROTO;
+	}
+	if (status != 200) {
+		snprintf(error, AGENT_ERROR_LEN, "%s: HTTP status %ld", url, status);
+		return -EPROTO;
+	}
+	return 0;
 }
 
 static int agent_fetch(const char *url, char **body, size_t *length, char error[AGENT_ERROR_LEN])
@@ -38,6 +66,7 @@ static int agent_fetch(const char *url, char **body, size_t *length, char error[
 
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)AGENT_CONNECT_S);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)AGENT_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, agent_on_data);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, stream);
@@ -45,47 +74,54 @@ static int agent_fetch(const char *url, char **body, size_t *length, char error[
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(curl);
 	fclose(stream);
-	if (code == CURLE_COULDNT_CONNECT) {
-		snprintf(error, AGENT_ERROR_LEN, "no agent answers at %s", url);
-		return -ECONNREFUSED;
-	}
-	if (code != CURLE_OK || status != 200) {
-		snprintf(error, AGENT_ERROR_LEN, "%s: %s (HTTP status %ld)", url,
-			 curl_easy_strerror(code), status);
-		return -EPROTO;
-	}
-	return 0;
+	return agent_explain(code, status, url, error);
 }
 
-int agent_get(const struct cli *cli, const char *path, struct json_object **json,
+int agent_get(const struct weft_config *config, const char *path, struct json_object **json,
 	      char error[AGENT_ERROR_LEN])
 {
-	struct json_tokener *tokener = NULL;
-	struct weft_config config;
+	struct json_tokener *tokener;
 	char *body = NULL;
 	size_t length = 0;
 	char url[256];
 	int result;
 
 	*json = NULL;
-	result = agent_config(cli, &config);
-	if (result) {
-		snprintf(error, AGENT_ERROR_LEN, "no agent has run on this node");
-		return result;
-	}
-	snprintf(url, sizeof(url), "http://%.*s%s", (int)sizeof(config.listen), config.listen,
+	snprintf(url, sizeof(url), "http://%.*s%s", (int)sizeof(config->listen), config->listen,
 		 path);
 	result = agent_fetch(url, &body, &length, error);
 	if (result)
 		goto out;
 	tokener = json_tokener_new_ex(AGENT_DEPTH);
 	*json = json_tokener_parse_ex(tokener, body, (int)length);
-	if (!*json) {
-		snprintf(error, AGENT_ERROR_LEN, "%s: not JSON", url);
+	json_tokener_free(tokener);
+	if (!json_object_is_type(*json, json_type_object)) {
+		snprintf(error, AGENT_ERROR_LEN, "%s: no answer of an agent", url);
+		json_object_put(*json);
+		*json = NULL;
 		result = -EPROTO;
 	}
-	json_tokener_free(tokener);
 out:
 	free(body);
 	return result;
+}
+
+int agent_status(const struct weft_config *config, struct json_object **status,
+		 char error[AGENT_ERROR_LEN])
+{
+	int result = agent_get(config, "/v1/status", status, error);
+
+	if (result)
+		return result;
+	if (json_object_get_int64(json_member(*status, "pid")) == config->agent_pid &&
+	    !strncmp(json_text(*status, "node"), config->node, sizeof(config->node)))
+		return 0;
+	snprintf(error, AGENT_ERROR_LEN,
+		 "at %.*s answers the agent of node '%.200s', not the one of node '%.200s' that "
+		 "wrote these maps: run weft in the network namespace of its node",
+		 (int)sizeof(config->listen), config->listen, json_text(*status, "node"),
+		 config->node);
+	json_object_put(*status);
+	*status = NULL;
+	return -EPROTO;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* weft check: can this node run weft? */
 #include <json-c/json.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "loader/probe.h"
@@ -36,11 +35,13 @@ static void add_result(const struct probe_result *result, void *context)
 
 int command_check(const struct cli *cli)
 {
-	static const struct column columns[] = { { "CHECK", "name" },
-						 { "STATE", "state" },
-						 { "FOUND", "detail" },
-						 { "REMEDY", "remedy" },
-						 { 0 } };
+	static const struct column columns[] = {
+		{ "CHECK", "name", COLUMN_TEXT },
+		{ "STATE", "state", COLUMN_TEXT },
+		{ "FOUND", "detail", COLUMN_TEXT },
+		{ "REMEDY", "remedy", COLUMN_TEXT },
+		{ 0 },
+	};
 	struct json_object *list = json_object_new_array();
 	int failed = probe_run(cli->root, NULL, add_result, list);
 

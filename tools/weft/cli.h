@@ -6,11 +6,9 @@
 #include <stdbool.h>
 #include "loader/maps.h"
 
-struct json_object;
-
 enum cli_exit {
 	CLI_OK = 0,	 /* done, or: equal, healthy */
-	CLI_DIFFERS = 1, /* verify: differs; status: not healthy; check: something failed */
+	CLI_DIFFERS = 1, /* verify, explain: differs; status: not healthy; check: failed */
 	CLI_FAILED = 2,	 /* could not tell, or wrong usage */
 };
 
@@ -27,6 +25,7 @@ struct command {
 	const char *name;
 	const char *arguments; /* for the usage line */
 	const char *help;      /* one line */
+	int least, most;       /* how many arguments it takes */
 	int (*run)(const struct cli *cli);
 };
 

@@ -1,37 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-/* weft events: what the agent read from the ring buffer. One JSON object a line with -o json. */
-#include <errno.h>
+/*
+ * weft events: what the agent read from the ring buffer. One JSON object a line with -o json.
+ * The agent numbers its events from 0 and keeps the last ones; a following reader asks for what
+ * comes after the last it saw, so that nothing is shown twice, and says what it could not see.
+ */
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "tools/weft/agent.h"
 #include "tools/weft/cli.h"
 #include "tools/weft/output.h"
 
-enum { EVENTS_POLL_MS = 100, EVENTS_KEPT = 8192 };
+enum { EVENTS_POLL_MS = 100, EVENTS_PER_ANSWER = 1000 };
+
+struct reader {
+	const struct cli *cli;
+	struct weft_config config;
+	double agent_started; /* which agent numbers the events; 0 = none seen yet */
+	uint64_t next;	      /* number of the first event not seen yet */
+	uint64_t lost;	      /* the agent's counter of events that never reached it */
+	bool away;	      /* the agent did not answer last time; that was said */
+};
 
 static void print_side(struct json_object *side)
 {
-	const char *pod = json_text(side, "pod");
+	const char *pod = json_text(side, "pod"), *address = json_text(side, "address");
+	const char *port = json_text(side, "port");
 
+	putchar(' ');
 	if (*pod)
-		printf(" %s/%s", json_text(side, "namespace"), pod);
+		printf("%s/%s", json_text(side, "namespace"), pod);
+	else if (*port && strchr(address, ':'))
+		printf("[%s]", address);
 	else
-		printf(" %s", *json_text(side, "address") ? json_text(side, "address") : "?");
-	if (*json_text(side, "port"))
-		printf(":%s", json_text(side, "port"));
+		printf("%s", *address ? address : "?");
+	if (*port)
+		printf(":%s", port);
 }
 
-static void print_event(const struct cli *cli, struct json_object *event)
+static void print_event(struct json_object *event)
 {
-	if (cli->json) {
-		puts(json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN |
-								   JSON_C_TO_STRING_NOSLASHESCAPE));
-		return;
-	}
 	printf("%s %-10s %s", json_text(event, "time"), json_text(event, "type"),
 	       json_text(event, "protocol"));
 	print_side(json_member(event, "source"));
@@ -45,78 +57,148 @@ static void print_event(const struct cli *cli, struct json_object *event)
 		       json_text(event, "bytes_to_source"), json_text(event, "duration_us"),
 		       json_text(event, "srtt_us"), json_text(event, "retransmits"));
 	if (*json_text(event, "service"))
-		printf(" service %s backend %s", json_text(event, "service"),
-		       json_text(event, "backend"));
+		printf(" service %s", json_text(event, "service"));
+	if (*json_text(event, "backend"))
+		printf(" backend %s", json_text(event, "backend"));
 	putchar('\n');
 }
 
-/* Prints what came since *since and moves it on. */
-static int show_new(const struct cli *cli, uint64_t *since, uint64_t *lost, unsigned int limit)
+static void show_event(struct reader *reader, struct json_object *event)
 {
-	char error[AGENT_ERROR_LEN], path[96];
+	uint64_t number = json_object_get_uint64(json_member(event, "seq"));
+
+	if (number > reader->next)
+		fprintf(stderr,
+			"weft: %" PRIu64 " events were not seen: the agent keeps only the last\n",
+			number - reader->next);
+	reader->next = number + 1;
+	if (reader->cli->json)
+		puts(json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN |
+								   JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print_event(event);
+}
+
+/* Events that the kernel could not put into the ring buffer, since the last look. */
+static void show_lost(struct reader *reader, struct json_object *answer)
+{
+	uint64_t lost = json_object_get_uint64(json_member(answer, "lost"));
+
+	if (lost > reader->lost)
+		fprintf(stderr, "weft: %" PRIu64 " events were lost: the ring buffer was full\n",
+			lost - reader->lost);
+	reader->lost = lost;
+}
+
+static int reader_ask(struct reader *reader, uint64_t since, struct json_object **answer,
+		      char error[AGENT_ERROR_LEN])
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/v1/events?since=%" PRIu64 "&limit=%u", since,
+		 (unsigned int)EVENTS_PER_ANSWER);
+	return agent_get(&reader->config, path, answer, error);
+}
+
+/* Is it another agent than before? Its numbers begin anew then. */
+static bool reader_restart(struct reader *reader, struct json_object *answer)
+{
+	double started = json_object_get_double(json_member(answer, "started"));
+	bool restarted = reader->agent_started != 0 && reader->agent_started != started;
+
+	reader->agent_started = started;
+	if (restarted)
+		reader->next = 0;
+	return restarted;
+}
+
+/* Shows what is new. -errno when the agent does not answer. */
+static int reader_show(struct reader *reader, char error[AGENT_ERROR_LEN])
+{
 	struct json_object *answer, *items;
-	uint64_t now_lost;
-	size_t i;
+	bool more = true;
+	size_t i, count;
 	int result;
 
-	snprintf(path, sizeof(path), "/v1/events?since=%" PRIu64 "&limit=%u", *since, limit);
-	result = agent_get(cli, path, &answer, error);
-	if (result) {
-		cli_fail("%s", error);
-		return result;
+	while (more) {
+		result = reader_ask(reader, reader->next, &answer, error);
+		if (result)
+			return result;
+		/* Asked for numbers of an agent that is gone: ask again. */
+		more = reader_restart(reader, answer);
+		items = more ? NULL : json_list(answer, "items");
+		count = json_list_length(items);
+		for (i = 0; i < count; i++)
+			show_event(reader, json_object_array_get_idx(items, i));
+		more |= count == EVENTS_PER_ANSWER;
+		show_lost(reader, answer);
+		json_object_put(answer);
 	}
-	items = json_member(answer, "items");
-	for (i = 0; i < json_object_array_length(items); i++)
-		print_event(cli, json_object_array_get_idx(items, i));
-	*since = json_object_get_uint64(json_member(answer, "next"));
-	now_lost = json_object_get_uint64(json_member(answer, "lost"));
-	if (now_lost > *lost)
-		fprintf(stderr, "weft: %" PRIu64 " events were lost (ring buffer full)\n",
-			now_lost - *lost);
-	*lost = now_lost;
 	fflush(stdout);
+	return 0;
+}
+
+/* Begins with the last --limit events. */
+static int reader_begin(struct reader *reader, char error[AGENT_ERROR_LEN])
+{
+	struct json_object *answer;
+	uint64_t end, oldest;
+	int result = reader_ask(reader, UINT64_MAX, &answer, error);
+
+	if (result)
+		return result;
+	reader_restart(reader, answer);
+	end = json_object_get_uint64(json_member(answer, "next"));
+	oldest = json_object_get_uint64(json_member(answer, "oldest"));
+	reader->next = end > reader->cli->limit ? end - reader->cli->limit : 0;
+	if (reader->next < oldest)
+		reader->next = oldest;
+	reader->lost = json_object_get_uint64(json_member(answer, "lost"));
 	json_object_put(answer);
 	return 0;
 }
 
-/* The sequence number from which `limit` events remain. */
-static int first_sequence(const struct cli *cli, uint64_t *since)
+/* An agent that comes back may listen elsewhere; while it is away the kernel keeps the events. */
+static void reader_wait_for_agent(struct reader *reader, const char *error)
 {
-	char error[AGENT_ERROR_LEN];
-	struct json_object *answer;
-	uint64_t next = 0, before;
+	struct maps maps;
+	__u32 index = 0;
 
-	*since = 0;
-	do { /* limit is per answer; walk to the end */
-		char path[96];
+	if (!reader->away)
+		fprintf(stderr, "weft: %s; waiting for it\n", error);
+	reader->away = true;
+	if (maps_open(&maps, reader->cli->root, false, NULL))
+		return;
+	maps_get(&maps, MAP_CONFIG, &index, &reader->config);
+	maps_close(&maps);
+}
 
-		before = next;
-		snprintf(path, sizeof(path), "/v1/events?since=%" PRIu64 "&limit=%u", next,
-			 (unsigned int)EVENTS_KEPT);
-		if (agent_get(cli, path, &answer, error)) {
-			cli_fail("%s", error);
-			return -ECONNREFUSED;
-		}
-		next = json_object_get_uint64(json_member(answer, "next"));
-		json_object_put(answer);
-	} while (next != before);
-	*since = next > cli->limit ? next - cli->limit : 0;
-	return 0;
+/* False when nobody reads the output any more. */
+static bool pause_is_over(void)
+{
+	struct pollfd output = { .fd = STDOUT_FILENO };
+
+	return poll(&output, 1, EVENTS_POLL_MS) <= 0 || !(output.revents & (POLLERR | POLLHUP));
 }
 
 int command_events(const struct cli *cli)
 {
-	const struct timespec pause = { .tv_nsec = EVENTS_POLL_MS * 1000000L };
-	uint64_t since, lost = 0;
+	struct reader reader = { .cli = cli };
+	char error[AGENT_ERROR_LEN];
+	int result;
 
-	if (first_sequence(cli, &since))
+	if (agent_config(cli, &reader.config))
 		return CLI_FAILED;
-	if (show_new(cli, &since, &lost, cli->limit))
-		return CLI_FAILED;
-	while (cli->follow) {
-		nanosleep(&pause, NULL);
-		if (show_new(cli, &since, &lost, EVENTS_KEPT))
-			return CLI_FAILED;
+	result = reader_begin(&reader, error);
+	if (!result)
+		result = reader_show(&reader, error);
+	if (result)
+		return cli_fail("%s", error);
+	while (cli->follow && !ferror(stdout) && pause_is_over()) {
+		if (reader_show(&reader, error))
+			reader_wait_for_agent(&reader, error);
+		else
+			reader.away = false;
 	}
 	return CLI_OK;
 }

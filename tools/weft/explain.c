@@ -3,9 +3,10 @@
  * weft explain SRC DST PORT[/udp]: the reference evaluator's answer, object by
  * object, and next to it what the kernel itself answers from its maps.
  */
+#include "tools/weft/explain.h"
+
 #include <errno.h>
 #include <json-c/json.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,106 +15,18 @@
 #include "policy/address.h"
 #include "policy/evaluate.h"
 #include "policy/reason.h"
+#include "tools/weft/call.h"
 #include "tools/weft/cli.h"
-#include "tools/weft/model.h"
+#include "tools/weft/kernel.h"
 #include "tools/weft/output.h"
 
-struct question {
+struct explainer {
 	const struct cli *cli;
 	struct model model;
-	struct weft_addr src, dst;
-	const struct service *service; /* DST names a service */
-	uint16_t port;
-	uint8_t proto;
-	bool agree; /* so far */
+	struct maps maps;
+	struct names *names;
+	bool agree; /* in the answer at hand */
 };
-
-static bool pod_address(const struct object *object, struct weft_addr *addr)
-{
-	const struct pod *pod = (const struct pod *)object;
-	size_t i;
-
-	for (i = 0; i < 2; i++)
-		if (!address_is_zero(&pod->addresses[i])) {
-			*addr = pod->addresses[i];
-			return true;
-		}
-	return false;
-}
-
-/* The first pod that runs under a ServiceAccount. */
-static const struct object *pod_of_account(const struct store *store, const char *name_space,
-					   const char *name)
-{
-	const struct object *found = NULL;
-	struct object **pods;
-	size_t i, count;
-
-	pods = store_sorted(store, OBJECT_POD, &count);
-	for (i = 0; i < count && !found; i++)
-		if (!strcmp(pods[i]->name_space, name_space) &&
-		    !strcmp(((struct pod *)pods[i])->service_account, name) &&
-		    !((struct pod *)pods[i])->finished)
-			found = pods[i];
-	free(pods);
-	return found;
-}
-
-/* NAMESPACE/NAME with an optional pod/, sa/ or svc/ before it, or an address. */
-static bool resolve(struct question *question, const char *text, struct weft_addr *addr,
-		    const struct service **service)
-{
-	const struct store *store = question->model.store;
-	const struct object *object = NULL;
-	char name_space[WEFT_NAMESPACE_LEN];
-	const char *kind = "", *name;
-
-	if (!address_parse(text, addr))
-		return true;
-	if (!strncmp(text, "pod/", 4) || !strncmp(text, "svc/", 4) || !strncmp(text, "sa/", 3)) {
-		kind = text;
-		text = strchr(text, '/') + 1;
-	}
-	name = strchr(text, '/');
-	if (!name || (size_t)(name - text) >= sizeof(name_space)) {
-		cli_fail("'%s' is neither an address nor NAMESPACE/NAME", text);
-		return false;
-	}
-	snprintf(name_space, sizeof(name_space), "%.*s", (int)(name - text), text);
-	name++;
-	if (!*kind || *kind == 'p')
-		object = store_find(store, OBJECT_POD, name_space, name);
-	if (!object && service && (!*kind || !strncmp(kind, "svc", 3))) {
-		*service =
-			(const struct service *)store_find(store, OBJECT_SERVICE, name_space, name);
-		if (*service && (*service)->cluster_ip_count) {
-			*addr = (*service)->cluster_ips[0];
-			return true;
-		}
-	}
-	if (!object && (!*kind || !strncmp(kind, "sa", 2)))
-		object = pod_of_account(store, name_space, name);
-	if (!object || !pod_address(object, addr)) {
-		cli_fail("%s/%s is no pod with an address%s in the agent's objects", name_space,
-			 name, service ? ", service" : "");
-		return false;
-	}
-	return true;
-}
-
-static bool parse_port(const char *text, struct question *question)
-{
-	char *end;
-	unsigned long port = strtoul(text, &end, 10);
-
-	question->proto = IPPROTO_TCP;
-	if (!strcmp(end, "/udp"))
-		question->proto = IPPROTO_UDP;
-	else if (*end && strcmp(end, "/tcp"))
-		port = 0;
-	question->port = (uint16_t)port;
-	return port > 0 && port <= 65535;
-}
 
 static struct json_object *verdict_json(enum weft_verdict_action action, enum weft_reason reason)
 {
@@ -138,7 +51,7 @@ static struct json_object *reference_json(const struct evaluation *evaluation)
 		json_put_string(row, "kind", step->kind);
 		json_put_string(row, "namespace", step->name_space);
 		json_put_string(row, "name", step->name);
-		json_put_string(row, "allows", step->allows ? "yes" : "no");
+		json_object_object_add(row, "allows", json_object_new_boolean(step->allows));
 		json_put_string(row, "text", step->text);
 		json_object_array_add(steps, row);
 	}
@@ -146,141 +59,249 @@ static struct json_object *reference_json(const struct evaluation *evaluation)
 	return json;
 }
 
-/* Both answers for one endpoint. */
-static struct json_object *explain_endpoint(struct question *question, const struct weft_addr *dst,
-					    uint16_t port)
+static void put_who(const struct explainer *explainer, struct json_object *json, const char *key,
+		    const struct weft_addr *addr)
+{
+	char text[CALL_WHO_LEN];
+
+	json_put_string(json, key, call_describe(&explainer->model, addr, text));
+}
+
+/* Both verdicts on a call to one endpoint. */
+static struct json_object *explain_endpoint(struct explainer *explainer, const struct call *call,
+					    const struct weft_addr *dst, uint16_t port)
 {
 	struct weft_question asked = {
-		.src = question->src, .dst = *dst, .port = port, .proto = question->proto
+		.src = call->src, .dst = *dst, .port = port, .proto = call->proto
 	};
 	struct json_object *json = json_object_new_object();
 	struct evaluation evaluation = { 0 };
 	int error;
 
 	json_put_address(json, "endpoint", dst);
+	put_who(explainer, json, "endpoint_is", dst);
 	json_put_number(json, "port", port);
-	evaluate_connection(question->model.store, &question->model.facts, &question->src, dst,
-			    question->proto, port, &evaluation);
+	evaluate_connection(explainer->model.store, &explainer->model.facts, &call->src, dst,
+			    call->proto, port, &evaluation);
 	json_object_object_add(json, "reference", reference_json(&evaluation));
-	error = loader_judge(question->cli->root, &asked);
+	error = loader_judge(explainer->cli->root, &asked);
 	if (error) {
 		json_put_string(json, "kernel_error", strerror(-error));
-		question->agree = false;
+		explainer->agree = false;
 	} else {
 		json_object_object_add(json, "kernel", verdict_json(asked.action, asked.reason));
-		if (asked.action != evaluation.action || asked.reason != evaluation.reason)
-			question->agree = false;
+		explainer->agree &= asked.action == evaluation.action &&
+				    asked.reason == evaluation.reason;
 	}
 	evaluation_clear(&evaluation);
 	return json;
 }
 
-/* A service: who may be chosen, and the verdict for each. */
-static int explain_service(struct question *question, struct json_object *answer)
+/* The kernel's share of an endpoint; 0 when its table has none. */
+static double table_share(const struct explainer *explainer, const struct desired_service *table,
+			  const struct evaluation_choice *choice)
 {
-	struct json_object *list = json_object_new_array();
-	struct evaluation_choice *choices = NULL;
-	const struct traffic_split *split = NULL;
-	char percent[16];
-	int i, count;
-
-	count = evaluate_service(question->model.store, &question->dst, question->proto,
-				 question->port, &choices, &split);
-	json_object_object_add(answer, "endpoints", list);
-	if (count == -ENOENT)
-		json_put_string(answer, "service_verdict",
-				reason_text(WEFT_REASON_UNKNOWN_SERVICE_PORT));
-	else if (count == 0)
-		json_put_string(answer, "service_verdict", reason_text(WEFT_REASON_NO_ENDPOINT));
-	if (split)
-		json_put_string(answer, "split", split->meta.key);
-	for (i = 0; i < count; i++) {
-		struct json_object *json =
-			explain_endpoint(question, &choices[i].addr, choices[i].port);
-
-		json_put_string(json, "backend", choices[i].backend);
-		snprintf(percent, sizeof(percent), "%.3f %%", 100 * choices[i].share);
-		json_put_string(json, "share", percent);
-		json_object_array_add(list, json);
-	}
-	free(choices);
-	return count;
-}
-
-static void print_endpoint(struct json_object *endpoint)
-{
-	static const struct column steps[] = { { "OBJECT", "kind" }, { "NAMESPACE", "namespace" },
-					       { "NAME", "name" },   { "ALLOWS", "allows" },
-					       { "WHY", "text" },    { 0 } };
-	struct json_object *list = json_member(endpoint, "reference.steps");
-
-	printf("endpoint   %s port %s", json_text(endpoint, "endpoint"),
-	       json_text(endpoint, "port"));
-	if (*json_text(endpoint, "backend"))
-		printf(" (backend %s, share %s)", json_text(endpoint, "backend"),
-		       json_text(endpoint, "share"));
-	printf("\nobjects    %s: %s - %s\n", json_text(endpoint, "reference.verdict"),
-	       json_text(endpoint, "reference.reason"), json_text(endpoint, "reference.text"));
-	if (*json_text(endpoint, "kernel_error"))
-		printf("kernel     cannot say: %s\n", json_text(endpoint, "kernel_error"));
-	else
-		printf("kernel     %s: %s\n", json_text(endpoint, "kernel.verdict"),
-		       json_text(endpoint, "kernel.reason"));
-	if (json_object_array_length(list))
-		output_table(list, steps);
-}
-
-static void print_answer(struct json_object *answer)
-{
-	struct json_object *list = json_member(answer, "endpoints");
+	double share = 0;
 	size_t i;
 
-	if (*json_text(answer, "service_verdict"))
-		printf("refused    %s\n", json_text(answer, "service_verdict"));
-	if (*json_text(answer, "split"))
-		printf("split      %s\n", json_text(answer, "split"));
-	for (i = 0; i < json_object_array_length(list); i++) {
-		if (i)
-			putchar('\n');
-		print_endpoint(json_object_array_get_idx(list, i));
+	for (i = 0; i < table->endpoint_count; i++) {
+		const struct weft_endpoint *endpoint = &table->endpoints[i];
+		const struct weft_name *backend =
+			names_lookup(explainer->names, WEFT_NAME_SERVICE, endpoint->backend);
+
+		if (endpoint->port == choice->port &&
+		    !address_compare(&endpoint->addr, &choice->addr) && backend &&
+		    !strcmp(backend->name, choice->backend))
+			share += kernel_share(table->alias, table->endpoint_count, i);
 	}
-	if (!json_object_get_boolean(json_member(answer, "agree")))
-		puts("\nThe objects and the kernel DISAGREE (a change may be on its way: try again).");
+	return share;
+}
+
+static struct json_object *explain_choice(struct explainer *explainer, const struct call *call,
+					  const struct desired_service *table,
+					  const struct evaluation_choice *choice)
+{
+	const double rounding = 1e-6;
+	struct json_object *json = explain_endpoint(explainer, call, &choice->addr, choice->port);
+	double share = table_share(explainer, table, choice);
+
+	json_put_string(json, "backend", choice->backend);
+	json_put_share(json, "share", choice->share);
+	if (share > 0)
+		json_put_share(json, "kernel_share", share);
+	if (share < choice->share - rounding || share > choice->share + rounding) {
+		json_object_object_add(json, "kernel_share_differs", json_object_new_boolean(true));
+		explainer->agree = false;
+	}
+	return json;
+}
+
+/* Why a call to a service is refused whatever the endpoint; NONE: it is not. */
+static enum weft_reason refusal(int result, size_t endpoints)
+{
+	if (result)
+		return WEFT_REASON_UNKNOWN_SERVICE_PORT;
+	return endpoints ? WEFT_REASON_NONE : WEFT_REASON_NO_ENDPOINT;
+}
+
+static struct json_object *refusal_json(enum weft_reason reason)
+{
+	return reason == WEFT_REASON_NONE ? verdict_json(WEFT_VERDICT_ALLOW, reason) :
+					    verdict_json(WEFT_VERDICT_DENY, reason);
+}
+
+/* A meshed pod's call to a service: who may be chosen, and the verdicts for each. */
+static void explain_service(struct explainer *explainer, const struct call *call,
+			    struct json_object *answer, struct json_object *list)
+{
+	struct weft_service_key key = { .addr = call->dst,
+					.port = call->port,
+					.proto = call->proto };
+	struct evaluation_choice *choices = NULL;
+	const struct traffic_split *split = NULL;
+	enum weft_reason objects, kernel;
+	struct desired_service table;
+	int i, count, error;
+
+	count = evaluate_service(explainer->model.store, &call->dst, call->proto, call->port,
+				 &choices, &split);
+	error = kernel_read_service(&explainer->maps, &key, &table);
+	objects = refusal(count<0, count> 0 ? (size_t)count : 0);
+	kernel = refusal(error, table.endpoint_count);
+	if (split)
+		json_put_string(answer, "split", split->meta.key);
+	if (objects != WEFT_REASON_NONE) {
+		json_object_object_add(answer, "refused", refusal_json(objects));
+		json_object_object_add(answer, "kernel_refused", refusal_json(kernel));
+	}
+	/* Tables are compared share by share. */
+	explainer->agree &= objects == kernel;
+	for (i = 0; i < count; i++)
+		json_object_array_add(list, explain_choice(explainer, call, &table, &choices[i]));
+	kernel_free_service(&table);
+	free(choices);
+}
+
+static struct json_object *answer_call(struct explainer *explainer, const struct call *call)
+{
+	struct json_object *answer = json_object_new_object(), *list = json_object_new_array();
+	const struct model *model = &explainer->model;
+
+	explainer->agree = true;
+	json_put_string(answer, "node", model->facts.node);
+	json_put_address(answer, "source", &call->src);
+	put_who(explainer, answer, "source_is", &call->src);
+	json_put_address(answer, "destination", &call->dst);
+	put_who(explainer, answer, "destination_is", &call->dst);
+	json_put_number(answer, "port", call->port);
+	json_put_string(answer, "protocol", protocol_name(call->proto));
+	json_object_object_add(answer, "endpoints", list);
+	if (!call->service)
+		json_object_array_add(list,
+				      explain_endpoint(explainer, call, &call->dst, call->port));
+	else if (evaluate_is_meshed(model->store, &model->facts, &call->src))
+		explain_service(explainer, call, answer, list);
+	else
+		json_put_string(answer, "note",
+				"the source is no meshed pod: weft leaves its calls to cluster IPs "
+				"to the cluster's own service proxy; ask for the pods behind it");
+	json_object_object_add(answer, "agree", json_object_new_boolean(explainer->agree));
+	return answer;
+}
+
+/* NULL when the words make no sense, which was said then. */
+static struct json_object *answer_words(struct explainer *explainer, const char *src,
+					const char *dst, const char *port)
+{
+	struct call call;
+
+	return call_parse(&explainer->model, src, dst, port, &call) ?
+		       answer_call(explainer, &call) :
+		       NULL;
+}
+
+static int explain_one(struct explainer *explainer)
+{
+	char **words = explainer->cli->argv;
+	struct json_object *answer = answer_words(explainer, words[1], words[2], words[3]);
+
+	if (!answer)
+		return CLI_FAILED;
+	if (explainer->cli->json)
+		output_json(answer);
+	else
+		explain_print(answer);
+	json_object_put(answer);
+	return explainer->agree ? CLI_OK : CLI_DIFFERS;
+}
+
+/* A line of standard input: SRC DST PORT[/udp]. False: it makes no sense. */
+static bool explain_line(struct explainer *explainer, char *line, struct json_object *answers)
+{
+	char *rest, *src = strtok_r(line, " \t\r\n", &rest);
+	char *dst = strtok_r(NULL, " \t\r\n", &rest), *port = strtok_r(NULL, " \t\r\n", &rest);
+	struct json_object *answer;
+
+	if (!src)
+		return true;
+	if (!port || strtok_r(NULL, " \t\r\n", &rest)) {
+		cli_fail("a line must read SRC DST PORT[/udp]");
+		return false;
+	}
+	answer = answer_words(explainer, src, dst, port);
+	if (!answer)
+		return false;
+	if (explainer->cli->json) {
+		json_object_array_add(answers, answer);
+		return true;
+	}
+	explain_print(answer);
+	putchar('\n');
+	json_object_put(answer);
+	return true;
+}
+
+/* Many questions, one reading of the agent's objects. */
+static int explain_lines(struct explainer *explainer)
+{
+	struct json_object *all = json_object_new_object(), *answers = json_object_new_array();
+	bool understood = true, agree = true;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (understood && getline(&line, &size, stdin) > 0) {
+		explainer->agree = true;
+		understood = explain_line(explainer, line, answers);
+		agree &= explainer->agree;
+	}
+	free(line);
+	json_object_object_add(all, "answers", answers);
+	json_object_object_add(all, "agree", json_object_new_boolean(agree));
+	if (understood && explainer->cli->json)
+		output_json(all);
+	json_object_put(all);
+	if (!understood)
+		return CLI_FAILED;
+	return agree ? CLI_OK : CLI_DIFFERS;
 }
 
 int command_explain(const struct cli *cli)
 {
-	struct question question = { .cli = cli, .agree = true };
-	struct json_object *answer = NULL;
+	struct explainer explainer = { .cli = cli };
+	bool lines = cli->argc == 2 && !strcmp(cli->argv[1], "-");
 	int result = CLI_FAILED;
 
-	if (cli->argc != 4 || !parse_port(cli->argv[3], &question))
-		return cli_fail("usage: weft explain SRC DST PORT[/udp]");
-	if (!model_open(cli, &question.model) ||
-	    !resolve(&question, cli->argv[1], &question.src, NULL) ||
-	    !resolve(&question, cli->argv[2], &question.dst, &question.service))
-		goto out;
-	answer = json_object_new_object();
-	json_put_address(answer, "source", &question.src);
-	json_put_address(answer, "destination", &question.dst);
-	json_put_string(answer, "protocol", protocol_name(question.proto));
-	if (question.service) {
-		explain_service(&question, answer);
-	} else {
-		struct json_object *list = json_object_new_array();
-
-		json_object_array_add(list,
-				      explain_endpoint(&question, &question.dst, question.port));
-		json_object_object_add(answer, "endpoints", list);
-	}
-	json_object_object_add(answer, "agree", json_object_new_boolean(question.agree));
-	if (cli->json)
-		output_json(answer);
-	else
-		print_answer(answer);
-	result = question.agree ? CLI_OK : CLI_DIFFERS;
-out:
-	json_object_put(answer);
-	model_close(&question.model);
+	if (cli->argc != 4 && !lines)
+		return cli_fail("usage: weft explain SRC DST PORT[/udp], or - for lines of these");
+	if (!cli_open_maps(cli, &explainer.maps))
+		return CLI_FAILED;
+	explainer.names = kernel_names(&explainer.maps);
+	if (!explainer.names)
+		cli_fail("cannot read the map weft_name");
+	else if (model_open(cli, &explainer.model))
+		result = lines ? explain_lines(&explainer) : explain_one(&explainer);
+	model_close(&explainer.model);
+	names_free(explainer.names);
+	maps_close(&explainer.maps);
 	return result;
 }

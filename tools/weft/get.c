@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* weft get NOUN: the kernel maps with names instead of numbers. */
+/* weft get NOUN: the kernel maps with names instead of numbers, one flat row per entry. */
 #include <json-c/json.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "policy/address.h"
 #include "policy/reason.h"
 #include "tools/weft/cli.h"
 #include "tools/weft/kernel.h"
 #include "tools/weft/output.h"
-
-enum { NAME_TEXT_LEN = WEFT_NAMESPACE_LEN + 2 * WEFT_NAME_LEN + 8 };
 
 struct view {
 	const struct maps *maps;
@@ -28,12 +24,12 @@ static struct json_object *add_row(struct view *view)
 	return row;
 }
 
-static void put_name(struct view *view, struct json_object *row, const char *key,
+static void put_name(const struct view *view, struct json_object *row, const char *key,
 		     enum weft_name_kind kind, uint32_t id)
 {
-	char text[NAME_TEXT_LEN];
+	char text[KERNEL_NAME_LEN];
 
-	json_put_string(row, key, kernel_name(view->names, kind, id, text, sizeof(text)));
+	json_put_string(row, key, kernel_name(view->names, kind, id, text));
 }
 
 static void put_flags(struct json_object *row, uint32_t flags)
@@ -50,7 +46,7 @@ static void put_flags(struct json_object *row, uint32_t flags)
 	json_put_string(row, "mode", text);
 }
 
-static void view_identities(struct view *view)
+static int view_identities(struct view *view)
 {
 	size_t i;
 
@@ -64,12 +60,12 @@ static void view_identities(struct view *view)
 		put_name(view, row, "workload", WEFT_NAME_WORKLOAD, peer->peer.workload);
 		put_flags(row, peer->peer.flags);
 	}
+	return 0;
 }
 
-static void view_policies(struct view *view)
+static int view_policies(struct view *view)
 {
 	size_t d, e;
-	char port[8];
 
 	for (d = 0; d < view->found.dest_count; d++) {
 		const struct desired_dest *dest = &view->found.dests[d];
@@ -81,45 +77,63 @@ static void view_policies(struct view *view)
 			put_name(view, row, "source", WEFT_NAME_IDENTITY, entry->src_identity);
 			put_name(view, row, "destination", WEFT_NAME_IDENTITY, dest->identity);
 			json_put_string(row, "protocol", protocol_name(entry->proto));
-			snprintf(port, sizeof(port), "%u", entry->port);
-			json_put_string(row, "port", entry->port == WEFT_ANY_PORT ? "any" : port);
+			if (entry->port == WEFT_ANY_PORT)
+				json_put_string(row, "port", "any");
+			else
+				json_put_number(row, "port", entry->port);
 			json_put_string(row, "action",
 					entry->action == WEFT_POLICY_ALLOW ? "allow" : "http");
 		}
 	}
+	return 0;
 }
 
-static void view_tables(struct view *view, bool only_splits)
+/* One endpoint of a service port; without any, one row that says that calls are refused. */
+static void add_endpoint(struct view *view, const struct desired_service *service, size_t e)
+{
+	struct json_object *row = add_row(view);
+
+	put_name(view, row, "service", WEFT_NAME_SERVICE, service->service);
+	json_put_address(row, "cluster_ip", &service->key.addr);
+	json_put_number(row, "port", service->key.port);
+	json_put_string(row, "protocol", protocol_name(service->key.proto));
+	json_object_object_add(row, "split", json_object_new_boolean(service->split != 0));
+	if (service->affinity_seconds)
+		json_put_number(row, "affinity_seconds", service->affinity_seconds);
+	if (!service->endpoint_count) {
+		json_put_string(row, "endpoint", "none: refused");
+		return;
+	}
+	put_name(view, row, "backend", WEFT_NAME_SERVICE, service->endpoints[e].backend);
+	json_put_address(row, "endpoint", &service->endpoints[e].addr);
+	json_put_number(row, "target_port", service->endpoints[e].port);
+	json_put_share(row, "share", kernel_share(service->alias, service->endpoint_count, e));
+}
+
+static void add_tables(struct view *view, bool only_splits)
 {
 	size_t s, e;
-	char percent[16];
 
 	for (s = 0; s < view->found.service_count; s++) {
 		const struct desired_service *service = &view->found.services[s];
 
 		if (only_splits && !service->split)
 			continue;
-		/* A service without endpoints is one row too: it refuses. */
-		for (e = 0; e < service->endpoint_count || (!e && !service->endpoint_count); e++) {
-			struct json_object *row = add_row(view);
-
-			put_name(view, row, "service", WEFT_NAME_SERVICE, service->service);
-			json_put_address(row, "cluster_ip", &service->key.addr);
-			json_put_number(row, "port", service->key.port);
-			json_put_string(row, "protocol", protocol_name(service->key.proto));
-			if (!service->endpoint_count) {
-				json_put_string(row, "endpoint", "none: refused");
-				continue;
-			}
-			put_name(view, row, "backend", WEFT_NAME_SERVICE,
-				 service->endpoints[e].backend);
-			json_put_address(row, "endpoint", &service->endpoints[e].addr);
-			json_put_number(row, "target_port", service->endpoints[e].port);
-			snprintf(percent, sizeof(percent), "%.3f %%",
-				 100 * kernel_share(service->alias, service->endpoint_count, e));
-			json_put_string(row, "share", percent);
-		}
+		for (e = 0; e < service->endpoint_count || !e; e++)
+			add_endpoint(view, service, e);
 	}
+}
+
+static int view_services(struct view *view)
+{
+	add_tables(view, false);
+	return 0;
+}
+
+static int view_splits(struct view *view)
+{
+	add_tables(view, true);
+	return 0;
 }
 
 static int add_edge(const void *raw_key, const void *raw_values, void *context)
@@ -157,73 +171,103 @@ static int add_edge(const void *raw_key, const void *raw_values, void *context)
 	return 0;
 }
 
+static int view_edges(struct view *view)
+{
+	return maps_each(view->maps, MAP_EDGE, add_edge, view);
+}
+
 static const struct column identity_columns[] = {
-	{ "ADDRESS", "address" },   { "ID", "identity" }, { "IDENTITY", "name" },
-	{ "WORKLOAD", "workload" }, { "MODE", "mode" },	  { 0 }
+	{ "ADDRESS", "address", COLUMN_TEXT }, { "ID", "identity", COLUMN_NUMBER },
+	{ "IDENTITY", "name", COLUMN_TEXT },   { "WORKLOAD", "workload", COLUMN_TEXT },
+	{ "MODE", "mode", COLUMN_TEXT },       { 0 },
 };
 static const struct column policy_columns[] = {
-	{ "SOURCE", "source" }, { "DESTINATION", "destination" }, { "PROTOCOL", "protocol" },
-	{ "PORT", "port" },	{ "ACTION", "action" },		  { 0 }
+	{ "SOURCE", "source", COLUMN_TEXT },	 { "DESTINATION", "destination", COLUMN_TEXT },
+	{ "PROTOCOL", "protocol", COLUMN_TEXT }, { "PORT", "port", COLUMN_NUMBER },
+	{ "ACTION", "action", COLUMN_TEXT },	 { 0 },
 };
 static const struct column table_columns[] = {
-	{ "SERVICE", "service" },    { "CLUSTER-IP", "cluster_ip" }, { "PORT", "port" },
-	{ "PROTOCOL", "protocol" },  { "BACKEND", "backend" },	     { "ENDPOINT", "endpoint" },
-	{ "TARGET", "target_port" }, { "SHARE", "share" },	     { 0 }
+	{ "SERVICE", "service", COLUMN_TEXT },
+	{ "CLUSTER-IP", "cluster_ip", COLUMN_TEXT },
+	{ "PORT", "port", COLUMN_NUMBER },
+	{ "PROTOCOL", "protocol", COLUMN_TEXT },
+	{ "BACKEND", "backend", COLUMN_TEXT },
+	{ "ENDPOINT", "endpoint", COLUMN_TEXT },
+	{ "TARGET", "target_port", COLUMN_NUMBER },
+	{ "SHARE", "share", COLUMN_PERCENT },
+	{ 0 },
 };
-static const struct column edge_columns[] = { { "SOURCE", "source" },
-					      { "DESTINATION", "destination" },
-					      { "PORT", "port" },
-					      { "PROTO", "protocol" },
-					      { "REPORTER", "reporter" },
-					      { "SERVICE", "service" },
-					      { "BACKEND", "backend" },
-					      { "OPENED", "opened" },
-					      { "CLOSED", "closed" },
-					      { "BYTES-TO-DST", "bytes_to_destination" },
-					      { "BYTES-TO-SRC", "bytes_to_source" },
-					      { "DGRAMS-TO-DST", "datagrams_to_destination" },
-					      { "DGRAMS-TO-SRC", "datagrams_to_source" },
-					      { 0 } };
+static const struct column edge_columns[] = {
+	{ "SOURCE", "source", COLUMN_TEXT },
+	{ "DESTINATION", "destination", COLUMN_TEXT },
+	{ "PORT", "port", COLUMN_NUMBER },
+	{ "PROTO", "protocol", COLUMN_TEXT },
+	{ "REPORTER", "reporter", COLUMN_TEXT },
+	{ "SERVICE", "service", COLUMN_TEXT },
+	{ "BACKEND", "backend", COLUMN_TEXT },
+	{ "OPENED", "opened", COLUMN_NUMBER },
+	{ "CLOSED", "closed", COLUMN_NUMBER },
+	{ "BYTES-TO-DST", "bytes_to_destination", COLUMN_NUMBER },
+	{ "BYTES-TO-SRC", "bytes_to_source", COLUMN_NUMBER },
+	{ "DGRAMS-TO-DST", "datagrams_to_destination", COLUMN_NUMBER },
+	{ "DGRAMS-TO-SRC", "datagrams_to_source", COLUMN_NUMBER },
+	{ 0 },
+};
+
+static const struct noun {
+	const char *name;
+	int (*view)(struct view *view);
+	const struct column *columns;
+} nouns[] = {
+	{ "identities", view_identities, identity_columns },
+	{ "policies", view_policies, policy_columns },
+	{ "services", view_services, table_columns },
+	{ "splits", view_splits, table_columns },
+	{ "edges", view_edges, edge_columns },
+	{ 0 },
+};
+
+static int show(const struct cli *cli, const struct noun *noun, struct view *view)
+{
+	struct names *names = kernel_names(view->maps);
+	unsigned int orphans;
+	int err = -1;
+
+	if (!names)
+		return cli_fail("cannot read the map weft_name");
+	view->names = names;
+	view->rows = json_object_new_array();
+	err = kernel_read(view->maps, &view->found, &orphans);
+	if (!err)
+		err = noun->view(view);
+	if (!err && cli->json)
+		output_json(view->rows);
+	else if (!err)
+		output_table(view->rows, noun->columns);
+	json_object_put(view->rows);
+	desired_clear(&view->found);
+	names_free(names);
+	return err ? cli_fail("cannot read the maps at %s: %s", cli->root, strerror(-err)) : CLI_OK;
+}
 
 int command_get(const struct cli *cli)
 {
-	const char *noun = cli->argc == 2 ? cli->argv[1] : "";
-	const struct column *columns;
 	struct view view = { 0 };
-	unsigned int orphans;
-	struct names *names;
+	const struct noun *noun;
 	struct maps maps;
+	int result;
 
-	if (strcmp(noun, "identities") && strcmp(noun, "policies") && strcmp(noun, "services") &&
-	    strcmp(noun, "splits") && strcmp(noun, "edges"))
-		return cli_fail("usage: weft get identities|policies|services|splits|edges");
+	for (noun = nouns; noun->name; noun++)
+		if (!strcmp(noun->name, cli->argv[1]))
+			break;
+	if (!noun->name)
+		return cli_fail(
+			"unknown noun '%s': identities, policies, services, splits or edges",
+			cli->argv[1]);
 	if (!cli_open_maps(cli, &maps))
 		return CLI_FAILED;
-	names = kernel_names(&maps);
 	view.maps = &maps;
-	view.names = names;
-	view.rows = json_object_new_array();
-	kernel_read(&maps, &view.found, &orphans);
-	if (!strcmp(noun, "identities")) {
-		columns = identity_columns;
-		view_identities(&view);
-	} else if (!strcmp(noun, "policies")) {
-		columns = policy_columns;
-		view_policies(&view);
-	} else if (!strcmp(noun, "edges")) {
-		columns = edge_columns;
-		maps_each(&maps, MAP_EDGE, add_edge, &view);
-	} else {
-		columns = table_columns;
-		view_tables(&view, !strcmp(noun, "splits"));
-	}
-	if (cli->json)
-		output_json(view.rows);
-	else
-		output_table(view.rows, columns);
-	json_object_put(view.rows);
-	desired_clear(&view.found);
-	names_free(names);
+	result = show(cli, noun, &view);
 	maps_close(&maps);
-	return CLI_OK;
+	return result;
 }

@@ -17,29 +17,45 @@ struct names *kernel_names(const struct maps *maps)
 {
 	struct names *names = names_new();
 
-	maps_each(maps, MAP_NAME, seed_name, names);
-	return names;
+	if (!maps_each(maps, MAP_NAME, seed_name, names))
+		return names;
+	names_free(names);
+	return NULL;
 }
 
 const char *kernel_name(const struct names *names, enum weft_name_kind kind, uint32_t id,
-			char *text, size_t size)
+			char text[KERNEL_NAME_LEN])
 {
 	const struct weft_name *name = names_lookup(names, kind, id);
 
 	if (!name)
-		snprintf(text, size, "#%u", id);
+		snprintf(text, KERNEL_NAME_LEN, "#%u", id);
 	else if (kind == WEFT_NAME_IDENTITY && *name->detail)
-		snprintf(text, size, "%s/%s [%s]", name->name_space, name->name, name->detail);
+		snprintf(text, KERNEL_NAME_LEN, "%s/%s [%s]", name->name_space, name->name,
+			 name->detail);
 	else if (*name->name_space)
-		snprintf(text, size, "%s/%s", name->name_space, name->name);
+		snprintf(text, KERNEL_NAME_LEN, "%s/%s", name->name_space, name->name);
 	else
-		snprintf(text, size, "%s", name->name);
+		snprintf(text, KERNEL_NAME_LEN, "%s", name->name);
 	return text;
 }
 
+/* A destination as the kernel has it: kept sorted by identity, in step with desired.dests. */
+struct read_dest {
+	uint32_t identity, generation;
+};
+
+struct reading {
+	struct desired *found;
+	const struct maps *maps;
+	struct read_dest *dests;
+	size_t dest_count, dest_capacity;
+	unsigned int orphans;
+};
+
 static int read_peer(const void *key, const void *value, void *context)
 {
-	struct desired *found = context;
+	struct desired *found = ((struct reading *)context)->found;
 	size_t i = memory_grow(&found->peers, &found->peer_count, &found->peer_capacity,
 			       sizeof(*found->peers));
 
@@ -48,56 +64,40 @@ static int read_peer(const void *key, const void *value, void *context)
 	return 0;
 }
 
-struct read_dest {
-	struct desired *found;
-	const struct maps *maps;
-	unsigned int orphans;
-};
-
 static int read_dest(const void *key, const void *value, void *context)
 {
-	struct desired *found = context;
-	size_t i = memory_grow(&found->dests, &found->dest_count, &found->dest_capacity,
-			       sizeof(*found->dests));
+	struct reading *reading = context;
+	size_t i = memory_grow(&reading->dests, &reading->dest_count, &reading->dest_capacity,
+			       sizeof(*reading->dests));
 
-	(void)value;
-	memcpy(&found->dests[i].identity, key, sizeof(found->dests[i].identity));
+	memcpy(&reading->dests[i].identity, key, sizeof(reading->dests[i].identity));
+	reading->dests[i].generation = ((const struct weft_dest *)value)->generation;
 	return 0;
 }
 
 static int compare_dest(const void *a, const void *b)
 {
-	const struct desired_dest *x = a, *y = b;
+	const struct read_dest *x = a, *y = b;
 
 	return x->identity < y->identity ? -1 : x->identity > y->identity;
 }
 
-static int compare_entry(const void *a, const void *b)
-{
-	const struct desired_entry *x = a, *y = b;
-
-	if (x->src_identity != y->src_identity)
-		return x->src_identity < y->src_identity ? -1 : 1;
-	if (x->proto != y->proto)
-		return x->proto < y->proto ? -1 : 1;
-	return x->port < y->port ? -1 : x->port > y->port;
-}
-
-static int read_policy(const void *raw_key, const void *raw_value, void *context)
+static int read_entry(const void *raw_key, const void *raw_value, void *context)
 {
 	const struct weft_policy_key *key = raw_key;
 	const struct weft_policy *value = raw_value;
-	struct read_dest *read = context;
-	struct desired_dest wanted = { .identity = key->dst_identity }, *dest;
-	struct weft_dest in_force;
+	struct reading *reading = context;
+	struct read_dest wanted = { .identity = key->dst_identity }, *owner = NULL;
+	struct desired_dest *dest;
 
-	dest = bsearch(&wanted, read->found->dests, read->found->dest_count, sizeof(*dest),
-		       compare_dest);
-	if (!dest || maps_get(read->maps, MAP_DEST, &key->dst_identity, &in_force) ||
-	    in_force.generation != key->generation) {
-		read->orphans++;
+	if (reading->dest_count)
+		owner = bsearch(&wanted, reading->dests, reading->dest_count, sizeof(*owner),
+				compare_dest);
+	if (!owner || owner->generation != key->generation) {
+		reading->orphans++;
 		return 0;
 	}
+	dest = &reading->found->dests[owner - reading->dests];
 	dest->entries =
 		memory_realloc_array(dest->entries, dest->entry_count + 1, sizeof(*dest->entries));
 	dest->entries[dest->entry_count++] = (struct desired_entry){
@@ -109,55 +109,57 @@ static int read_policy(const void *raw_key, const void *raw_value, void *context
 	return 0;
 }
 
-struct read_service {
-	struct desired *found;
-	const struct maps *maps;
-};
-
-static int read_service(const void *raw_key, const void *raw_value, void *context)
+static int read_table(const struct maps *maps, const struct weft_service_key *key,
+		      const struct weft_service *value, struct desired_service *service)
 {
-	const struct weft_service *value = raw_value;
-	struct read_service *read = context;
-	struct desired *found = read->found;
-	struct desired_service *service;
-	size_t i;
+	int err;
 
-	i = memory_grow(&found->services, &found->service_count, &found->service_capacity,
-			sizeof(*found->services));
-	service = &found->services[i];
-	memcpy(&service->key, raw_key, sizeof(service->key));
-	service->service = value->service;
-	service->affinity_seconds = value->affinity_seconds;
-	service->split = value->split;
-	service->endpoint_count = value->count;
-	service->endpoints =
-		memory_realloc_array(NULL, value->count + 1, sizeof(*service->endpoints));
-	service->alias = memory_realloc_array(NULL, value->count + 1, sizeof(*service->alias));
+	*service = (struct desired_service){
+		.key = *key,
+		.service = value->service,
+		.affinity_seconds = value->affinity_seconds,
+		.split = value->split,
+		.endpoint_count = value->count,
+	};
 	if (!value->count)
 		return 0;
-	if (maps_get_range(read->maps, MAP_ENDPOINT, value->first, value->count,
-			   service->endpoints) ||
-	    maps_get_range(read->maps, MAP_ALIAS, value->first, value->count, service->alias))
+	/* Never more than the map holds, whatever the entry says. */
+	if (value->count > maps_max_entries(maps, MAP_ENDPOINT))
 		service->endpoint_count = 0;
-	return 0;
+	service->endpoints = memory_realloc_array(NULL, service->endpoint_count + 1,
+						  sizeof(*service->endpoints));
+	service->alias =
+		memory_realloc_array(NULL, service->endpoint_count + 1, sizeof(*service->alias));
+	err = maps_get_range(maps, MAP_ENDPOINT, value->first, value->count, service->endpoints);
+	if (!err)
+		err = maps_get_range(maps, MAP_ALIAS, value->first, value->count, service->alias);
+	return err;
 }
 
-static int compare_peer(const void *a, const void *b)
+static int read_service(const void *key, const void *value, void *context)
 {
-	return memcmp(a, b, sizeof(struct weft_addr));
+	struct reading *reading = context;
+	struct desired *found = reading->found;
+	size_t i = memory_grow(&found->services, &found->service_count, &found->service_capacity,
+			       sizeof(*found->services));
+
+	return read_table(reading->maps, key, value, &found->services[i]);
 }
 
-static int compare_service(const void *a, const void *b)
+int kernel_read_service(const struct maps *maps, const struct weft_service_key *key,
+			struct desired_service *service)
 {
-	const struct weft_service_key *x = &((const struct desired_service *)a)->key;
-	const struct weft_service_key *y = &((const struct desired_service *)b)->key;
-	int order = memcmp(&x->addr, &y->addr, sizeof(x->addr));
+	struct weft_service value;
+	int err = maps_get(maps, MAP_SERVICE, key, &value);
 
-	if (order)
-		return order;
-	if (x->proto != y->proto)
-		return x->proto < y->proto ? -1 : 1;
-	return x->port < y->port ? -1 : x->port > y->port;
+	*service = (struct desired_service){ 0 };
+	return err ? err : read_table(maps, key, &value, service);
+}
+
+void kernel_free_service(struct desired_service *service)
+{
+	free(service->endpoints);
+	free(service->alias);
 }
 
 static void sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
@@ -166,29 +168,43 @@ static void sort(void *items, size_t count, size_t size, int (*compare)(const vo
 		qsort(items, count, size, compare);
 }
 
-int kernel_read(const struct maps *maps, struct desired *found, unsigned int *orphans)
+static int read_policies(struct reading *reading)
 {
-	struct read_dest read = { .found = found, .maps = maps };
-	struct read_service services = { .found = found, .maps = maps };
+	struct desired *found = reading->found;
+	int err = maps_each(reading->maps, MAP_DEST, read_dest, reading);
 	size_t i;
-	int error;
 
-	memset(found, 0, sizeof(*found));
-	error = maps_each(maps, MAP_IDENT, read_peer, found);
-	if (!error)
-		error = maps_each(maps, MAP_DEST, read_dest, found);
-	sort(found->dests, found->dest_count, sizeof(*found->dests), compare_dest);
-	if (!error)
-		error = maps_each(maps, MAP_POLICY, read_policy, &read);
-	if (!error)
-		error = maps_each(maps, MAP_SERVICE, read_service, &services);
-	sort(found->peers, found->peer_count, sizeof(*found->peers), compare_peer);
+	sort(reading->dests, reading->dest_count, sizeof(*reading->dests), compare_dest);
+	for (i = 0; i < reading->dest_count; i++) {
+		memory_grow(&found->dests, &found->dest_count, &found->dest_capacity,
+			    sizeof(*found->dests));
+		found->dests[i].identity = reading->dests[i].identity;
+	}
+	if (!err)
+		err = maps_each(reading->maps, MAP_POLICY, read_entry, reading);
 	for (i = 0; i < found->dest_count; i++)
 		sort(found->dests[i].entries, found->dests[i].entry_count,
-		     sizeof(*found->dests[i].entries), compare_entry);
-	sort(found->services, found->service_count, sizeof(*found->services), compare_service);
-	*orphans = read.orphans;
-	return error;
+		     sizeof(*found->dests[i].entries), desired_compare_entries);
+	return err;
+}
+
+int kernel_read(const struct maps *maps, struct desired *found, unsigned int *orphans)
+{
+	struct reading reading = { .found = found, .maps = maps };
+	int err;
+
+	memset(found, 0, sizeof(*found));
+	err = maps_each(maps, MAP_IDENT, read_peer, &reading);
+	if (!err)
+		err = read_policies(&reading);
+	if (!err)
+		err = maps_each(maps, MAP_SERVICE, read_service, &reading);
+	sort(found->peers, found->peer_count, sizeof(*found->peers), desired_compare_peers);
+	sort(found->services, found->service_count, sizeof(*found->services),
+	     desired_compare_services);
+	*orphans = reading.orphans;
+	free(reading.dests);
+	return err;
 }
 
 double kernel_share(const struct weft_alias *alias, size_t count, size_t slot)

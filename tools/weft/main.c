@@ -2,7 +2,8 @@
 /* weft: looks at the mesh on this node. Options, the command table, nothing else. */
 #include <argp.h>
 #include <errno.h>
-#include <stdarg.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,38 +11,51 @@
 #include "tools/weft/cli.h"
 
 static const struct command commands[] = {
-	{ "status", "", "agent, programs, links, maps and findings of this node", command_status },
-	{ "check", "", "can this node run weft; what is missing and the remedy", command_check },
-	{ "verify", "", "compare maps and attach points with what the objects compile to",
+	{ "status", "", "agent, programs, links, maps and findings of this node", 0, 0,
+	  command_status },
+	{ "check", "", "can this node run weft; what is missing and the remedy", 0, 0,
+	  command_check },
+	{ "verify", "", "compare maps and attach points with what the objects compile to", 0, 0,
 	  command_verify },
-	{ "explain", "SRC DST PORT[/udp]", "which objects allow or deny a connection",
+	{ "explain", "SRC DST PORT[/udp] | -",
+	  "which objects allow or deny a connection; -: lines of these from standard input", 1, 3,
 	  command_explain },
-	{ "get", "identities|policies|services|splits|edges", "what the kernel maps hold",
+	{ "get", "identities|policies|services|splits|edges", "what the kernel maps hold", 1, 1,
 	  command_get },
-	{ "events", "[--follow] [--limit N]", "denied calls and closed connections",
+	{ "events", "[--follow] [--limit N]", "denied calls and closed connections", 0, 0,
 	  command_events },
-	{ "detach", "", "remove every program, link and map of weft from this node",
+	{ "detach", "", "remove every program, link and map of weft from this node", 0, 0,
 	  command_detach },
 	{ 0 },
 };
 
-enum { OPTION_BPFFS = 256, OPTION_LIMIT };
+enum { OPTION_BPFFS = 256, OPTION_LIMIT, LIMIT_DEFAULT = 1000 };
 
 static const struct argp_option options[] = {
 	{ "bpffs", OPTION_BPFFS, "ROOT", 0,
 	  "Pin root of the agent (default $WEFT_BPFFS or /sys/fs/bpf/weft)", 0 },
 	{ "output", 'o', "FORMAT", 0, "table (default) or json", 0 },
 	{ "follow", 'f', NULL, 0, "events: go on as they happen", 0 },
-	{ "limit", OPTION_LIMIT, "N", 0, "events: the last N (default 1000)", 0 },
+	{ "limit", OPTION_LIMIT, "N", 0, "events: begin with the last N (default 1000)", 0 },
 	{ 0 },
 };
 
 const char *argp_program_version = "weft " WEFT_VERSION;
 
+static bool parse_limit(const char *text, unsigned int *limit)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	*limit = (unsigned int)number;
+	return *text >= '0' && *text <= '9' && !*end && !errno && number <= UINT_MAX;
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct cli *cli = state->input;
-	char *end;
 
 	switch (key) {
 	case OPTION_BPFFS:
@@ -56,9 +70,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		cli->follow = true;
 		return 0;
 	case OPTION_LIMIT:
-		cli->limit = (unsigned int)strtoul(argument, &end, 10);
-		if (*end || !cli->limit)
-			argp_error(state, "--limit takes a positive number, not '%s'", argument);
+		if (!parse_limit(argument, &cli->limit))
+			argp_error(state, "--limit takes a number, not '%s'", argument);
 		return 0;
 	case ARGP_KEY_ARG:
 		/* Positions are kept in order; options may stand anywhere. */
@@ -85,46 +98,30 @@ static char *help_filter(int key, const char *text, void *input)
 	for (command = commands; command->name; command++)
 		fprintf(stream, "  %s%s%s\n        %s\n", command->name,
 			*command->arguments ? " " : "", command->arguments, command->help);
-	fputs("\nSRC and DST are NAMESPACE/POD, [sa|svc]/NAMESPACE/NAME, or an address.\n"
+	fputs("\nSRC and DST are NAMESPACE/POD, sa/NAMESPACE/NAME or an address, DST also "
+	      "svc/NAMESPACE/NAME.\n"
 	      "Exit status: 0 = well, 1 = differs or not healthy, 2 = could not tell.",
 	      stream);
 	fclose(stream);
 	return out;
 }
 
-int cli_fail(const char *format, ...)
+static int run_command(const struct cli *cli)
 {
-	va_list arguments;
+	const struct command *command;
+	int count = cli->argc - 1;
 
-	fputs("weft: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-	return CLI_FAILED;
-}
-
-bool cli_open_maps(const struct cli *cli, struct maps *maps)
-{
-	uint32_t abi = 0;
-	int error = maps_open(maps, cli->root, false, &abi);
-
-	if (!error)
-		return true;
-	if (error == -ENOENT)
-		cli_fail(
-			"nothing of weft is pinned at %s: no agent has run on this node, or --bpffs "
-			"names another root",
-			cli->root);
-	else if (error == -EPERM || error == -EACCES)
-		cli_fail("may not read the maps at %s: run as root", cli->root);
-	else if (error == -EPROTO)
-		cli_fail("the maps at %s are of ABI version %u, this is for version %d: use the "
-			 "agent's own weft",
-			 cli->root, abi, WEFT_ABI_VERSION);
-	else
-		cli_fail("cannot open the maps at %s: %s", cli->root, strerror(-error));
-	return false;
+	for (command = commands; command->name; command++)
+		if (!strcmp(command->name, cli->argv[0]))
+			break;
+	if (!command->name)
+		return cli_fail("unknown command '%s' (see weft --help)", cli->argv[0]);
+	if (count < command->least || count > command->most)
+		return cli_fail("usage: weft %s%s%s", command->name, *command->arguments ? " " : "",
+				command->arguments);
+	if ((cli->follow || cli->limit != LIMIT_DEFAULT) && command->run != command_events)
+		return cli_fail("--follow and --limit are for weft events");
+	return command->run(cli);
 }
 
 int main(int argc, char **argv)
@@ -137,26 +134,24 @@ int main(int argc, char **argv)
 		.help_filter = help_filter,
 	};
 	const char *root = getenv("WEFT_BPFFS");
-	const struct command *command;
 	struct cli cli = {
 		.root = root && *root ? root : "/sys/fs/bpf/weft",
-		.limit = 1000,
+		.limit = LIMIT_DEFAULT,
 		.argv = calloc((size_t)argc + 1, sizeof(char *)),
 	};
 	int status = CLI_FAILED;
 
+	/* As any tool in a pipe, also below a parent that ignores the signal. */
+	signal(SIGPIPE, SIG_DFL);
 	argp_err_exit_status = CLI_FAILED;
 	argp_parse(&argp, argc, argv, 0, NULL, &cli);
-	if (!cli.argc) {
+	if (cli.argc)
+		status = run_command(&cli);
+	else
 		argp_help(&argp, stderr, ARGP_HELP_STD_USAGE, argv[0]);
-		goto out;
-	}
-	for (command = commands; command->name; command++)
-		if (!strcmp(command->name, cli.argv[0]))
-			break;
-	status = command->name ? command->run(&cli) :
-				 cli_fail("unknown command '%s' (see weft --help)", cli.argv[0]);
-out:
 	free(cli.argv);
+	/* A full disk behind a redirection is a failure like any other. */
+	if (fflush(stdout) || ferror(stdout))
+		status = cli_fail("cannot write the output: %s", strerror(errno));
 	return status;
 }

@@ -13,14 +13,14 @@
 
 static void model_take_facts(struct model *model)
 {
-	struct json_object *list = json_member(model->status, "host_addresses");
-	size_t i, count = list ? json_object_array_length(list) : 0;
+	struct json_object *list = json_list(model->status, "host_addresses");
+	size_t i, count = json_list_length(list);
 
 	model->facts.node = json_text(model->status, "node");
 	model->facts.trust_domain = json_text(model->status, "trust_domain");
 	model->host_addresses = memory_alloc((count + 1) * sizeof(*model->host_addresses));
 	for (i = 0; i < count; i++) {
-		const char *text = json_object_get_string(json_object_array_get_idx(list, i));
+		const char *text = json_text(json_object_array_get_idx(list, i), "");
 
 		if (!address_parse(text, &model->host_addresses[model->facts.host_address_count]))
 			model->facts.host_address_count++;
@@ -28,35 +28,38 @@ static void model_take_facts(struct model *model)
 	model->facts.host_addresses = model->host_addresses;
 }
 
-bool model_open(const struct cli *cli, struct model *model)
+static void model_take_objects(struct model *model, struct json_object *list)
 {
-	struct json_object *objects = NULL, *items;
-	char error[AGENT_ERROR_LEN];
 	size_t i;
 
-	memset(model, 0, sizeof(*model));
-	model->store = store_new();
-	if (agent_get(cli, "/v1/status", &model->status, error) ||
-	    agent_get(cli, "/v1/objects", &objects, error)) {
-		cli_fail("%s", error);
-		return false;
-	}
-	model_take_facts(model);
-	items = json_member(objects, "items");
-	for (i = 0; i < json_object_array_length(items); i++) {
+	for (i = 0; i < json_list_length(list); i++) {
 		struct object *object =
-			object_parse(json_object_array_get_idx(items, i), NULL, &model->findings);
+			object_parse(json_object_array_get_idx(list, i), NULL, &model->findings);
 
 		if (object)
 			store_put(model->store, object);
 	}
-	json_object_put(objects);
-	return true;
 }
 
-uint64_t model_reconciles(const struct model *model)
+bool model_open(const struct cli *cli, struct model *model)
 {
-	return json_object_get_uint64(json_member(model->status, "reconciles"));
+	struct json_object *objects = NULL;
+	char error[AGENT_ERROR_LEN];
+	struct weft_config config;
+
+	memset(model, 0, sizeof(*model));
+	model->store = store_new();
+	if (agent_config(cli, &config))
+		return false;
+	if (agent_status(&config, &model->status, error) ||
+	    agent_get(&config, "/v1/objects", &objects, error)) {
+		cli_fail("%s", error);
+		return false;
+	}
+	model_take_facts(model);
+	model_take_objects(model, json_list(objects, "items"));
+	json_object_put(objects);
+	return true;
 }
 
 void model_close(struct model *model)
@@ -65,4 +68,5 @@ void model_close(struct model *model)
 	findings_clear(&model->findings);
 	free(model->host_addresses);
 	json_object_put(model->status);
+	memset(model, 0, sizeof(*model));
 }

@@ -3,7 +3,6 @@
 #ifndef WEFT_TOOLS_MODEL_H
 #define WEFT_TOOLS_MODEL_H
 
-#include <stdint.h>
 #include "policy/compile.h"
 
 struct cli;
@@ -20,7 +19,5 @@ struct model {
 /* False with an explanation on stderr. model_close() in any case. */
 bool model_open(const struct cli *cli, struct model *model);
 void model_close(struct model *model);
-/* How often the agent had reconciled when the model was read. */
-uint64_t model_reconciles(const struct model *model);
 
 #endif /* WEFT_TOOLS_MODEL_H */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/weft/output.h"
 
+#include <ctype.h>
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 
 #include "policy/address.h"
 
-enum { COLUMNS_MAX = 16 };
+enum { COLUMNS_MAX = 16, CELL_NUMBER_LEN = 32 };
 
 void output_json(struct json_object *json)
 {
@@ -37,35 +38,83 @@ const char *json_text(struct json_object *json, const char *path)
 	return member ? json_object_get_string(member) : "";
 }
 
-static const char *cell(struct json_object *row, const struct column *column)
+struct json_object *json_list(struct json_object *json, const char *path)
 {
-	const char *text = json_text(row, column->path);
+	struct json_object *member = json_member(json, path);
 
-	return *text ? text : "-";
+	return json_object_is_type(member, json_type_array) ? member : NULL;
+}
+
+size_t json_list_length(struct json_object *list)
+{
+	return list ? json_object_array_length(list) : 0;
+}
+
+/* Text of one cell; `number` is room for one that is not stored as text. */
+static const char *cell(struct json_object *row, const struct column *column,
+			char number[CELL_NUMBER_LEN])
+{
+	struct json_object *member = json_member(row, column->path);
+
+	if (member && column->style == COLUMN_PERCENT) {
+		snprintf(number, CELL_NUMBER_LEN, "%.3f %%", 100 * json_object_get_double(member));
+		return number;
+	}
+	return member && *json_object_get_string(member) ? json_object_get_string(member) : "-";
+}
+
+/* Columns that a text takes: UTF-8 continuation bytes take none. */
+static int text_width(const char *text)
+{
+	int width = 0;
+
+	for (; *text; text++)
+		width += (*text & 0xc0) != 0x80;
+	return width;
+}
+
+void output_text(const char *text)
+{
+	for (; *text; text++)
+		putchar(iscntrl((unsigned char)*text) ? '?' : *text);
+}
+
+static void print_cell(const char *text, const struct column *column, int width)
+{
+	int fill = width - text_width(text);
+
+	if (column->style != COLUMN_TEXT)
+		printf("%*s", fill, "");
+	output_text(text);
+	if (!column[1].title)
+		return;
+	if (column->style == COLUMN_TEXT)
+		printf("%*s", fill, "");
+	printf("  ");
 }
 
 void output_table(struct json_object *rows, const struct column *columns)
 {
-	int widths[COLUMNS_MAX] = { 0 };
-	size_t count = json_object_array_length(rows), i, c;
+	size_t count = json_list_length(rows), i, c;
+	int widths[COLUMNS_MAX] = { 0 }, width;
+	char number[CELL_NUMBER_LEN];
 
 	for (c = 0; columns[c].title; c++) {
-		widths[c] = (int)strlen(columns[c].title);
+		widths[c] = text_width(columns[c].title);
 		for (i = 0; i < count; i++) {
-			int width =
-				(int)strlen(cell(json_object_array_get_idx(rows, i), &columns[c]));
-
+			width = text_width(
+				cell(json_object_array_get_idx(rows, i), &columns[c], number));
 			if (width > widths[c])
 				widths[c] = width;
 		}
 	}
 	for (c = 0; columns[c].title; c++)
-		printf("%-*s", columns[c + 1].title ? widths[c] + 2 : 0, columns[c].title);
+		print_cell(columns[c].title, &columns[c], widths[c]);
 	putchar('\n');
 	for (i = 0; i < count; i++) {
 		for (c = 0; columns[c].title; c++)
-			printf("%-*s", columns[c + 1].title ? widths[c] + 2 : 0,
-			       cell(json_object_array_get_idx(rows, i), &columns[c]));
+			print_cell(cell(json_object_array_get_idx(rows, i), &columns[c], number),
+				   &columns[c], widths[c]);
 		putchar('\n');
 	}
 }
@@ -88,7 +137,15 @@ void json_put_string(struct json_object *json, const char *key, const char *valu
 
 void json_put_number(struct json_object *json, const char *key, uint64_t value)
 {
-	json_object_object_add(json, key, json_object_new_int64((int64_t)value));
+	json_object_object_add(json, key, json_object_new_uint64(value));
+}
+
+void json_put_share(struct json_object *json, const char *key, double share)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.9g", share);
+	json_object_object_add(json, key, json_object_new_double_s(share, text));
 }
 
 void json_put_address(struct json_object *json, const char *key, const struct weft_addr *addr)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* weft status: the agent's own words, and what is really attached and filled. */
-#include <errno.h>
-#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,157 +54,214 @@ static int add_link(const struct loader_link *link, void *context)
 	return 0;
 }
 
-static struct json_object *map_list(const struct cli *cli)
+/* Fill is 0..1. */
+static void add_map(const struct maps *maps, enum map_id id, struct json_object *list)
 {
-	struct json_object *list = json_object_new_array();
+	struct json_object *json;
 	struct map_fill fill;
-	struct maps maps;
-	char percent[16];
-	size_t i;
 
-	if (!cli_open_maps(cli, &maps))
-		return list;
-	for (i = 0; i < MAP_ID_COUNT; i++) {
-		struct json_object *json;
-
-		if (maps_fill(&maps, i, &fill))
-			continue;
-		json = json_object_new_object();
-		json_put_string(json, "name", fill.name);
-		json_put_string(json, "type", fill.type);
-		json_put_number(json, "id", fill.id);
-		if (fill.countable) {
-			json_put_number(json, "entries", fill.entries);
-			snprintf(percent, sizeof(percent), "%.1f %%",
-				 100.0 * fill.entries / fill.max_entries);
-			json_put_string(json, "fill", percent);
-		}
-		json_put_number(json, "max_entries", fill.max_entries);
-		json_put_number(json, "memory_bytes", fill.memory_bytes);
-		json_object_array_add(list, json);
+	if (maps_fill(maps, id, &fill))
+		return;
+	json = json_object_new_object();
+	json_put_string(json, "name", fill.name);
+	json_put_string(json, "type", fill.type);
+	json_put_number(json, "id", fill.id);
+	if (fill.countable) {
+		json_put_number(json, "entries", fill.entries);
+		json_put_share(json, "fill", (double)fill.entries / fill.max_entries);
 	}
-	maps_close(&maps);
-	return list;
+	json_put_number(json, "max_entries", fill.max_entries);
+	json_put_number(json, "memory_bytes", fill.memory_bytes);
+	json_object_array_add(list, json);
 }
 
-static void print_agent(struct json_object *agent, const char *error)
+static void add_kernel(const struct cli *cli, struct json_object *status)
 {
-	if (!agent) {
-		printf("agent     not running (%s); the kernel keeps enforcing what is pinned\n",
-		       error);
+	struct json_object *list = json_object_new_array();
+	struct maps maps;
+	enum map_id id;
+
+	json_object_object_add(status, "programs", list);
+	loader_each_program(cli->root, add_program, list);
+	list = json_object_new_array();
+	json_object_object_add(status, "links", list);
+	loader_each_link(cli->root, add_link, list);
+	list = json_object_new_array();
+	json_object_object_add(status, "maps", list);
+	if (!cli_open_maps(cli, &maps))
+		return;
+	for (id = 0; id < MAP_ID_COUNT; id++)
+		add_map(&maps, id, list);
+	maps_close(&maps);
+}
+
+/* "agent" and "findings", or "agent_error". */
+static void add_agent(const struct weft_config *config, struct json_object *status)
+{
+	struct json_object *agent = NULL, *findings = NULL;
+	char error[AGENT_ERROR_LEN];
+
+	if (agent_status(config, &agent, error) ||
+	    agent_get(config, "/v1/findings", &findings, error)) {
+		json_object_put(agent);
+		json_put_string(status, "agent_error", error);
 		return;
 	}
+	json_object_object_add(status, "agent", agent);
+	json_object_object_add(status, "findings", json_object_get(json_list(findings, "items")));
+	json_object_put(findings);
+}
+
+static bool is_true(struct json_object *json, const char *path)
+{
+	return json_object_get_boolean(json_member(json, path));
+}
+
+static void print_agent(struct json_object *agent)
+{
 	printf("agent     weftd %s on node %s, pid %s, %s\n", json_text(agent, "version"),
 	       json_text(agent, "node"), json_text(agent, "pid"),
-	       json_object_get_boolean(json_member(agent, "ready")) ? "ready" : "NOT READY");
+	       is_true(agent, "ready") ? "ready" : "NOT READY");
 	if (*json_text(agent, "not_ready_reason"))
 		printf("          %s\n", json_text(agent, "not_ready_reason"));
 	if (*json_text(agent, "last_apply_error"))
 		printf("          last apply failed: %s\n", json_text(agent, "last_apply_error"));
-	printf("source    %s %s, %s\n", json_text(agent, "source.kind"),
+	printf("source    %s %s, %s, %s\n", json_text(agent, "source.kind"),
 	       json_text(agent, "source.path"),
-	       json_object_get_boolean(json_member(agent, "applied")) ? "applied" : "not applied");
+	       is_true(agent, "source.synced") ? "read" : "not read yet",
+	       is_true(agent, "applied") ? "applied" : "not applied");
 	printf("applied   %s times, the last in %s us\n", json_text(agent, "reconciles"),
 	       json_text(agent, "last_apply_us"));
+	if (strcmp(json_text(agent, "events_lost"), "0"))
+		printf("events    %s lost because the ring buffer was full\n",
+		       json_text(agent, "events_lost"));
 }
 
-static void print_status(struct json_object *status, const char *error)
+static void print_finding(struct json_object *finding)
+{
+	const char *name_space = json_text(finding, "object.namespace");
+
+	printf("%s: %s %s%s", json_text(finding, "reason"), json_text(finding, "object.kind"),
+	       name_space, *name_space ? "/" : "");
+	output_text(json_text(finding, "object.name"));
+	if (*json_text(finding, "field")) {
+		putchar(' ');
+		output_text(json_text(finding, "field"));
+	}
+	if (*json_text(finding, "file")) {
+		printf(" (");
+		output_text(json_text(finding, "file"));
+		putchar(')');
+	}
+	printf("\n    ");
+	output_text(json_text(finding, "message"));
+	printf("\n    ");
+	output_text(json_text(finding, "consequence"));
+	putchar('\n');
+}
+
+/* Not a table: sentences are too long for columns. */
+static void print_findings(struct json_object *findings)
+{
+	size_t i, count = json_list_length(findings);
+
+	if (!count)
+		puts("none");
+	for (i = 0; i < count; i++)
+		print_finding(json_object_array_get_idx(findings, i));
+}
+
+static void print_kernel(struct json_object *status)
+{
+	static const struct column programs[] = {
+		{ "PROGRAM", "name", COLUMN_TEXT },
+		{ "TYPE", "type", COLUMN_TEXT },
+		{ "ID", "id", COLUMN_NUMBER },
+		{ "TAG", "tag", COLUMN_TEXT },
+		{ "INSNS", "instructions", COLUMN_NUMBER },
+		{ "NS/RUN", "ns_per_run", COLUMN_NUMBER },
+		{ 0 },
+	};
+	static const struct column links[] = {
+		{ "LINK", "name", COLUMN_TEXT },
+		{ "HOOK", "hook", COLUMN_TEXT },
+		{ "TARGET", "target", COLUMN_TEXT },
+		{ "STATE", "state", COLUMN_TEXT },
+		{ 0 },
+	};
+	static const struct column maps[] = {
+		{ "MAP", "name", COLUMN_TEXT },
+		{ "TYPE", "type", COLUMN_TEXT },
+		{ "ID", "id", COLUMN_NUMBER },
+		{ "ENTRIES", "entries", COLUMN_NUMBER },
+		{ "MAX", "max_entries", COLUMN_NUMBER },
+		{ "FILL", "fill", COLUMN_PERCENT },
+		{ 0 },
+	};
+
+	output_heading("Programs");
+	output_table(json_list(status, "programs"), programs);
+	output_heading("Links");
+	output_table(json_list(status, "links"), links);
+	output_heading("Maps");
+	output_table(json_list(status, "maps"), maps);
+}
+
+static void print_status(struct json_object *status)
 {
 	static const struct column pods[] = {
-		{ "POD", "name" },	     { "NAMESPACE", "namespace" }, { "IFINDEX", "ifindex" },
-		{ "NETNS", "netns_cookie" }, { "ATTACHED", "attached" },   { 0 }
+		{ "POD", "name", COLUMN_TEXT },		 { "NAMESPACE", "namespace", COLUMN_TEXT },
+		{ "IFINDEX", "ifindex", COLUMN_NUMBER }, { "NETNS", "netns_cookie", COLUMN_NUMBER },
+		{ "ATTACHED", "attached", COLUMN_TEXT }, { 0 },
 	};
-	static const struct column programs[] = { { "PROGRAM", "name" },
-						  { "TYPE", "type" },
-						  { "ID", "id" },
-						  { "TAG", "tag" },
-						  { "INSNS", "instructions" },
-						  { "NS/RUN", "ns_per_run" },
-						  { 0 } };
-	static const struct column links[] = { { "LINK", "name" },
-					       { "HOOK", "hook" },
-					       { "TARGET", "target" },
-					       { "STATE", "state" },
-					       { 0 } };
-	static const struct column maps[] = { { "MAP", "name" },
-					      { "TYPE", "type" },
-					      { "ID", "id" },
-					      { "ENTRIES", "entries" },
-					      { "MAX", "max_entries" },
-					      { "FILL", "fill" },
-					      { 0 } };
-	static const struct column findings[] = { { "REASON", "reason" },
-						  { "KIND", "object.kind" },
-						  { "NAMESPACE", "object.namespace" },
-						  { "NAME", "object.name" },
-						  { "FIELD", "field" },
-						  { "MESSAGE", "message" },
-						  { "CONSEQUENCE", "consequence" },
-						  { 0 } };
 	struct json_object *agent = json_member(status, "agent");
 
-	print_agent(agent, error);
 	if (agent) {
+		print_agent(agent);
 		output_heading("Pods of this node");
-		output_table(json_member(agent, "pods"), pods);
+		output_table(json_list(agent, "pods"), pods);
+	} else {
+		printf("agent     NOT RUNNING: %s\n"
+		       "          the kernel keeps enforcing what is pinned\n",
+		       json_text(status, "agent_error"));
 	}
-	output_heading("Programs");
-	output_table(json_member(status, "programs"), programs);
-	output_heading("Links");
-	output_table(json_member(status, "links"), links);
-	output_heading("Maps");
-	output_table(json_member(status, "maps"), maps);
+	print_kernel(status);
 	if (agent) {
 		output_heading("Findings");
-		output_table(json_member(status, "findings"), findings);
+		print_findings(json_list(status, "findings"));
 	}
 }
 
 /* Healthy: an agent that is ready, and every link attached to what it should be. */
 static bool is_healthy(struct json_object *status)
 {
-	struct json_object *links = json_member(status, "links");
-	size_t i;
+	struct json_object *links = json_list(status, "links");
+	size_t i, count = json_list_length(links);
 
-	if (!json_object_get_boolean(json_member(status, "agent.ready")))
+	if (!is_true(status, "agent.ready"))
 		return false;
-	for (i = 0; i < json_object_array_length(links); i++)
+	for (i = 0; i < count; i++)
 		if (strcmp(json_text(json_object_array_get_idx(links, i), "state"), "attached"))
 			return false;
-	return json_object_array_length(links) > 0;
+	return count > 0;
 }
 
 int command_status(const struct cli *cli)
 {
-	struct json_object *status, *agent = NULL, *findings = NULL, *list;
-	char error[AGENT_ERROR_LEN] = "";
+	struct json_object *status;
 	struct weft_config config;
-	int result = CLI_FAILED;
+	int result;
 
 	if (agent_config(cli, &config))
 		return CLI_FAILED;
 	status = json_object_new_object();
-	if (!agent_get(cli, "/v1/status", &agent, error)) {
-		json_object_object_add(status, "agent", agent);
-		if (!agent_get(cli, "/v1/findings", &findings, error)) {
-			json_object_object_add(status, "findings",
-					       json_object_get(json_member(findings, "items")));
-			json_object_put(findings);
-		}
-	}
-	if (!json_member(status, "findings"))
-		json_object_object_add(status, "findings", json_object_new_array());
-	list = json_object_new_array();
-	json_object_object_add(status, "programs", list);
-	loader_each_program(cli->root, add_program, list);
-	list = json_object_new_array();
-	json_object_object_add(status, "links", list);
-	loader_each_link(cli->root, add_link, list);
-	json_object_object_add(status, "maps", map_list(cli));
+	json_put_string(status, "root", cli->root);
+	add_agent(&config, status);
+	add_kernel(cli, status);
 	if (cli->json)
 		output_json(status);
 	else
-		print_status(status, error);
+		print_status(status);
 	result = is_healthy(status) ? CLI_OK : CLI_DIFFERS;
 	json_object_put(status);
 	return result;

@@ -13,7 +13,7 @@ import subprocess
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("WEFT_BUILD", TOP / "build")).resolve()
 COMMAND = BUILD / "weft-playground"
-WEFT = BUILD / "weft"
+WEFT = pathlib.Path(os.environ.get("WEFT", BUILD / "weft")).resolve()
 PYTHON = "/usr/bin/python3"
 AGENT_URL = "http://127.0.0.1:9464"
 

@@ -3,6 +3,7 @@
 only what they need; everything else is imported where it is used."""
 import json
 import os
+import signal
 import sys
 
 from .errors import PlaygroundError
@@ -123,6 +124,8 @@ def _enter(place, path, what, command, base_env):
     argv = ["nsenter", "--net=" + target["netns"]]
     if "uts" in target:
         argv.append("--uts=" + target["uts"])
+    # Python ignores it; the command must not inherit that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.execvpe("nsenter", argv + ["--", *command], {**base_env, **target["env"]})
 
 

@@ -105,6 +105,7 @@ def run_pytest(folder, tally, build):
     with tempfile.TemporaryDirectory() as reports:
         xml = pathlib.Path(reports, "junit.xml")
         env = dict(os.environ, WEFT_BUILD=str(build), WEFTD=str(build / "san" / "weftd"),
+                   WEFT=str(build / "san" / "weft"),
                    PYTHONDONTWRITEBYTECODE="1", ASAN_OPTIONS="detect_leaks=1",
                    UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
         command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests mirror the tree. Every C test is one binary built with ASan and UBSan in
-# $(BUILD)/san, together with sanitized libraries and a sanitized weftd, which the
+# $(BUILD)/san, together with sanitized libraries and a sanitized weftd and weft, which the
 # end-to-end tests run. tests/run.py runs the tiers and prints the closing line.
 SAN := $(BUILD)/san
 JOBS ?= $(shell nproc)
-TIERS := lint unit bpf loader agent fuzz playground e2e
+TIERS := lint docs unit bpf loader agent fuzz playground e2e
 
 C_TESTS := $(wildcard $(foreach tier,unit bpf loader agent,tests/$(tier)/test_*.c))
 TEST_BIN := $(C_TESTS:%.c=$(BUILD)/%)
@@ -63,7 +63,7 @@ fuzz-programs: $(FUZZ_BIN)
 
 # Privileges, kernel and tools decide at run time which tiers can run; tests/run.py says which not and why.
 define sanitized
-$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(SAN) SANITIZE=1 test-programs $(SAN)/weftd
+$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(SAN) SANITIZE=1 test-programs $(SAN)/weftd $(SAN)/weft
 endef
 
 .PHONY: setup test-build check test

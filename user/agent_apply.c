@@ -75,7 +75,7 @@ static int locate(struct agent *agent, bool *moved)
 	return found < 0 ? found : 0;
 }
 
-static struct reconcile_place *make_places(const struct agent *agent, size_t *count)
+static struct reconcile_place *make_places(struct agent *agent, size_t *count)
 {
 	struct reconcile_place *places = NULL;
 	size_t capacity = 0, i, at;
@@ -95,7 +95,8 @@ static struct reconcile_place *make_places(const struct agent *agent, size_t *co
 			places[at].local = local->local;
 		}
 	}
-	return places;
+	attachments_want(agent, places, *count);
+	return attachments_guard(agent, places, count, &capacity);
 }
 
 static void log_applied(const struct agent *agent, const struct reconcile_result *result, int err)
@@ -121,7 +122,6 @@ static int apply(struct agent *agent, uint64_t compile_us)
 	int err;
 
 	places = make_places(agent, &count);
-	attachments_want(agent, places, count);
 	err = reconcile_apply(agent->reconcile, &agent->desired, places, count, true, &result);
 	free(places);
 	agent->reconciles++;
@@ -261,6 +261,7 @@ void agent_work(struct agent *agent)
 		compile_us = compile(agent);
 	if (locating)
 		failed = locate(agent, &applying) != 0;
+	applying |= locating && attachments_guard_is_over(agent);
 	if (!applying && !failed)
 		return;
 	failed |= apply(agent, compile_us) != 0;

@@ -5,6 +5,7 @@
  * first; and what has an entry is never detached.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include "policy/memory.h"
@@ -71,6 +72,66 @@ void attachments_want(struct agent *agent, const struct reconcile_place *places,
 	for (i = 0; i < count; i++)
 		if (places[i].ifindex)
 			attachment_get(agent, places[i].ifindex)->wanted = true;
+}
+
+static bool link_exists(uint32_t ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	return if_indextoname(ifindex, name) != NULL;
+}
+
+/* Is the entry that of a pod that cannot be located at this moment? It keeps it anyway. */
+static bool is_unplaced(const struct agent *agent, const struct weft_local *entry)
+{
+	static const struct weft_addr none[2];
+	const struct pod_place *place;
+	size_t i;
+
+	if (!memcmp(entry->addr, none, sizeof(none)))
+		return false;
+	for (i = 0; i < agent->desired.local_count; i++) {
+		const struct desired_local *local = &agent->desired.locals[i];
+
+		place = agent_place(agent, local);
+		if ((!place || !place->ifindex_count) &&
+		    !memcmp(local->local.addr, entry->addr, sizeof(entry->addr)))
+			return true;
+	}
+	return false;
+}
+
+struct reconcile_place *attachments_guard(struct agent *agent, struct reconcile_place *places,
+					  size_t *count, size_t *capacity)
+{
+	struct weft_local entry;
+	size_t i, at;
+
+	for (i = 0; i < agent->attachment_count; i++) {
+		struct attachment *attachment = &agent->attachments[i];
+
+		attachment->guard = false;
+		if (attachment->wanted ||
+		    !reconcile_get_interface(agent->reconcile, attachment->ifindex, &entry) ||
+		    is_unplaced(agent, &entry) || !link_exists(attachment->ifindex))
+			continue;
+		memset(entry.addr, 0, sizeof(entry.addr));
+		at = memory_grow(&places, count, capacity, sizeof(*places));
+		places[at] =
+			(struct reconcile_place){ .ifindex = attachment->ifindex, .local = entry };
+		attachment->wanted = attachment->guard = true;
+	}
+	return places;
+}
+
+bool attachments_guard_is_over(const struct agent *agent)
+{
+	size_t i;
+
+	for (i = 0; i < agent->attachment_count; i++)
+		if (agent->attachments[i].guard && !link_exists(agent->attachments[i].ifindex))
+			return true;
+	return false;
 }
 
 bool attachments_attach(struct agent *agent)

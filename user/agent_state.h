@@ -20,6 +20,7 @@ struct attachment {
 	bool wanted; /* by the places of the moment */
 	bool attached;
 	bool fresh; /* attached after the last sweep */
+	bool guard; /* its pod is gone, see attachments_guard() */
 };
 
 enum agent_signal { AGENT_SIGTERM, AGENT_SIGINT, AGENT_SIGHUP, AGENT_SIGNALS };
@@ -91,6 +92,16 @@ bool agent_pod_attached(const struct agent *agent, const struct pod_place *place
 void attachments_load(struct agent *agent);
 /* Marks which interfaces the places want. */
 void attachments_want(struct agent *agent, const struct reconcile_place *places, size_t count);
+/*
+ * Adds places for interfaces that outlive their pod's object: a pod that was deleted by force
+ * may run for as long as its grace period says. Without an entry its packets would pass
+ * unseen, from any address; with one that has no addresses none do. To be called after
+ * attachments_want().
+ */
+struct reconcile_place *attachments_guard(struct agent *agent, struct reconcile_place *places,
+					  size_t *count, size_t *capacity);
+/* Has an interface gone that was guarded? Then its entry is due to go as well. */
+bool attachments_guard_is_over(const struct agent *agent);
 /* Attaches what is wanted, within a few milliseconds: false = call again soon. Sets attach_error.
  */
 bool attachments_attach(struct agent *agent);

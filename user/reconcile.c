@@ -144,6 +144,16 @@ bool reconcile_has_interface(const struct reconcile *reconcile, uint32_t ifindex
 	return rows_has(&reconcile->interfaces, &ifindex);
 }
 
+bool reconcile_get_interface(const struct reconcile *reconcile, uint32_t ifindex,
+			     struct weft_local *local)
+{
+	const unsigned char *value = rows_find(&reconcile->interfaces, &ifindex);
+
+	if (value)
+		memcpy(local, value, sizeof(*local));
+	return value != NULL;
+}
+
 static bool addresses_equal(const struct weft_local *a, const struct weft_local *b)
 {
 	return !memcmp(a->addr, b->addr, sizeof(a->addr));

@@ -51,6 +51,9 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 /* Is somebody's traffic judged by what is in the maps? */
 bool reconcile_is_enforcing(const struct reconcile *reconcile);
 
+/* What weft_iface says of this interface; false: nothing, *local is untouched. */
+bool reconcile_get_interface(const struct reconcile *reconcile, uint32_t ifindex,
+			     struct weft_local *local);
 /* Does weft_iface know this interface? Then its programs must stay attached. */
 bool reconcile_has_interface(const struct reconcile *reconcile, uint32_t ifindex);
 

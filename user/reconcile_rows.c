@@ -79,7 +79,7 @@ int rows_load(struct rows *rows, const struct maps *maps)
 	return err;
 }
 
-bool rows_has(const struct rows *rows, const void *key)
+const unsigned char *rows_find(const struct rows *rows, const void *key)
 {
 	size_t low = 0, high = rows->count;
 
@@ -88,13 +88,18 @@ bool rows_has(const struct rows *rows, const void *key)
 		int order = memcmp(key, rows_key(rows, middle), rows->key_size);
 
 		if (!order)
-			return true;
+			return rows_value(rows, middle);
 		if (order < 0)
 			high = middle;
 		else
 			low = middle + 1;
 	}
-	return false;
+	return NULL;
+}
+
+bool rows_has(const struct rows *rows, const void *key)
+{
+	return rows_find(rows, key) != NULL;
 }
 
 bool rows_put(struct rows *applied, const struct rows *wanted, struct writer *writer,

@@ -24,6 +24,8 @@ void rows_sort(struct rows *rows);
 
 const unsigned char *rows_key(const struct rows *rows, size_t index);
 const unsigned char *rows_value(const struct rows *rows, size_t index);
+/* The value of this key, or NULL; rows are sorted. */
+const unsigned char *rows_find(const struct rows *rows, const void *key);
 bool rows_has(const struct rows *rows, const void *key);
 
 /* Writes what `wanted` has and `applied` has not. Returns whether anything was written. */

@@ -54,6 +54,10 @@ class Mesh(Playground):
         return [{who: (answer["endpoints"][0][who]["verdict"], answer["endpoints"][0][who]["reason"])
                  for who in ("reference", "kernel")} for answer in answers]
 
+    def findings(self, node):
+        """What a node's agent found wrong with the objects."""
+        return json.loads(self.get(node, "/v1/findings"))["items"]
+
     def probe(self, pod, probes, namespace="default", timeout=120):
         """Runs probes (see probe.py) from inside a pod; their results in order."""
         out = self.exec(pod, PYTHON, str(PROBE), namespace=namespace, text=json.dumps(probes),

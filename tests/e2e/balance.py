@@ -254,35 +254,32 @@ class BalanceMesh(Mesh):
     def check_views(self, source, root, shares, port, family, proto, table):
         """`weft get` and `weft explain` name exactly these endpoints with these shares."""
         on, vip = self.pods[source]["node"], self.vip(root, family)
-        wanted = {self.address_of(name, family): float(100 * share)
-                  for name, share in shares.items()}
+        wanted = {self.address_of(name, family): share for name, share in shares.items()}
         _, rows, error = self.weft_json(on, "get", table)
         assert rows is not None, error
-        rows = [row for row in rows if row["cluster_ip"] == vip and row["port"] == port
-                and row["protocol"] == proto and "backend" in row]
-        assert_equal_shares("weft get " + table, [((row["endpoint"], row["target_port"]), row["share"])
-                                                  for row in rows], wanted)
-        if family == 6:
-            return  # explain takes a service's first cluster IP, the IPv4 one
+        assert_equal_shares("weft get " + table, wanted, [
+            ((row["endpoint"], row["target_port"]), row["share"]) for row in rows
+            if (row["cluster_ip"], row["port"], row["protocol"]) == (vip, port, proto)])
+        # a service is meant in the family of its first cluster IP, which is IPv4 here
         code, answer, error = self.weft_json(
             on, "explain", "%s/%s" % (self.pods[source]["namespace"], source),
-            "svc/%s/%s" % (NAMESPACE, root), "%d/%s" % (port, proto))
-        assert code == 0 and answer["agree"], error or answer
-        assert_equal_shares("weft explain", [((one["endpoint"], one["port"]), one["share"])
-                                             for one in answer["endpoints"]], wanted)
+            "svc/%s/%s" % (NAMESPACE, root) if family == 4 else vip, "%d/%s" % (port, proto))
+        assert code == 0 and answer["agree"] and answer["destination"] == vip, error or answer
+        for who in ("share", "kernel_share"):
+            assert_equal_shares("weft explain, " + who, wanted, [
+                ((one["endpoint"], one["port"]), one[who]) for one in answer["endpoints"]])
 
     def address_of(self, name, family):
         pod, port = name.rsplit(":", 1)
         return self.pod_ip(pod, family), int(port)
 
 
-def assert_equal_shares(who, rows, wanted):
-    """rows: (endpoint, "12.500 %"), an endpoint once per backend that leads to it."""
+def assert_equal_shares(who, wanted, rows):
+    """rows: (endpoint, share), an endpoint once per backend that leads to it."""
     shown = {}
     for endpoint, share in rows:
-        shown[endpoint] = shown.get(endpoint, 0) + float(share.rstrip(" %"))
+        shown[endpoint] = shown.get(endpoint, 0) + share
     assert set(shown) == set(wanted), "%s: %s instead of %s" % (who, shown, wanted)
     for endpoint, share in wanted.items():
-        # shown with three digits; each row is rounded
-        assert abs(shown[endpoint] - share) <= 0.0005 * len(rows) + 1e-6, \
-            "%s: %s has %s instead of %s" % (who, endpoint, shown[endpoint], share)
+        assert abs(shown[endpoint] - share) < 1e-6, \
+            "%s: %s has %s instead of %s" % (who, endpoint, shown[endpoint], float(share))

@@ -41,12 +41,12 @@ def servers(port):
     return spread({"all": 1}, {"all": ["%s:%d" % (name, port) for name in SERVERS]})
 
 
-@pytest.mark.parametrize("source, how", [
-    ("c0", {}), ("c1", {"family": 6}), ("c2", {"mapped": True}),
-    ("c3", {"udp": True}), ("c4", {"unconnected": True, "family": 6}),
+@pytest.mark.parametrize("source, calls, how", [
+    ("c0", 20000, {}), ("c1", 5000, {"family": 6}), ("c2", 5000, {"mapped": True}),
+    ("c3", 20000, {"udp": True}), ("c4", 5000, {"unconnected": True, "family": 6}),
 ], ids=["tcp4", "tcp6", "tcp-mapped", "udp4", "udp6"])
-def test_calls_are_balanced(mesh, source, how):
-    mesh.check_shares(source, "web", servers(7000), table="services", **how)
+def test_calls_are_balanced(mesh, source, calls, how):
+    mesh.check_shares(source, "web", servers(7000), calls=calls, table="services", **how)
 
 
 @pytest.mark.parametrize("family, how", [(4, {}), (6, {"udp": True}), (4, {"unconnected": True})],

@@ -127,7 +127,8 @@ def test_only_backends_without_endpoints_refuse(mesh, splits):
     rows = mesh.weft_json("a", "get", "splits")[1]
     assert {row["endpoint"] for row in rows} == {"none: refused"}
     answer = mesh.weft_json("a", "explain", "shop/near", "svc/shop/root", "80")[1]
-    assert answer["endpoints"] == [] and answer["service_verdict"]
+    assert (answer["endpoints"], answer["split"]) == ([], "shop/split")
+    assert answer["refused"]["reason"] == answer["kernel_refused"]["reason"] == "no_endpoint"
 
 
 def test_the_older_of_two_splits_wins(mesh, splits):
@@ -189,6 +190,9 @@ def test_client_without_mesh_is_not_split(mesh, splits, source):
                                timeout_ms=300, **kind)
             assert result["servers"] == {} and sum(result["failures"].values()) == 3
     assert (mesh.counted("tcp"), mesh.counted("udp")) == before
+    answer = mesh.weft_json("a", "explain", "%s/%s" % (mesh.pods[source]["namespace"], source),
+                            "svc/shop/root", "80")[1]
+    assert answer["endpoints"] == [] and "no meshed pod" in answer["note"]
 
 
 def test_client_of_a_permissive_namespace_is_split(mesh, splits):

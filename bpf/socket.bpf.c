@@ -179,8 +179,8 @@ static __always_inline enum weft_reason socket_reason(const struct socket_call *
 	if (call->proto == IPPROTO_UDPLITE && peer->flags & WEFT_PEER_MESHED)
 		return WEFT_REASON_IP_PROTOCOL;
 	/*
-	 * TC keeps no record of an unmeshed pod's flows, so whether this is a call or
-	 * an answer is known to the receiver's side only, which judges it.
+	 * An unmeshed pod's datagrams are the receiver's side's to judge: whether this
+	 * is a call or an answer is not always known here.
 	 */
 	if (call->proto == IPPROTO_UDP && !(call->local->peer.flags & WEFT_PEER_MESHED))
 		return WEFT_REASON_NONE;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Telemetry of TCP connections of local pods: counted per edge when they are
- * established and when they close. Judges nothing. A pod's connections to
+ * established and when they close. Judges only what no SYN was judged for. A pod's connections to
  * itself over loopback are no mesh traffic and are left out.
  */
 #include "vmlinux.h"
@@ -103,6 +103,36 @@ static __always_inline void sockops_inherit(struct bpf_sock *sk, struct weft_soc
 	record->backend = parent->backend;
 }
 
+/*
+ * With SYN cookies a server keeps nothing between its SYN-ACK and the client's
+ * ACK: whoever got a cookie while he was allowed may come back after he was not,
+ * and there was nothing to cut meanwhile. Nothing can be refused here any more,
+ * but the agent is told, and cuts.
+ */
+static __always_inline void sockops_judge(const struct sockops_ends *ends,
+					  const struct weft_peer *local,
+					  const struct weft_peer *remote)
+{
+	struct weft_event event = {
+		.src = ends->remote_addr,
+		.dst = ends->local_addr,
+		.src_port = ends->remote_port,
+		.dst_port = ends->local_port,
+		.proto = IPPROTO_TCP,
+		.hook = WEFT_HOOK_ACCEPT,
+		.direction = WEFT_DIRECTION_INBOUND,
+		.src_identity = remote->identity,
+		.dst_identity = local->identity,
+		.src_workload = remote->workload,
+		.dst_workload = local->workload,
+	};
+
+	event.reason = policy_judge(local, remote, IPPROTO_TCP, ends->local_port);
+	event.action = policy_action(local->flags, event.reason);
+	if (event.action == WEFT_VERDICT_DENY)
+		verdict_report(&event);
+}
+
 static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_direction direction)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -128,6 +158,8 @@ static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_d
 	if (direction == WEFT_DIRECTION_OUTBOUND && !record->vip_port)
 		sockops_inherit(sk, record);
 	peer = peer_from_addr(&ends.remote_addr);
+	if (direction == WEFT_DIRECTION_INBOUND && !addr_is_own(local, &ends.remote_addr))
+		sockops_judge(&ends, &local->peer, &peer);
 	sockops_identify(record, &local->peer, &peer, direction);
 	record->start_ns = bpf_ktime_get_ns();
 	edge = sockops_edge(&ends, record);

@@ -94,6 +94,8 @@ enum weft_hook {
 	WEFT_HOOK_SENDMSG = 2,	/* cgroup sendmsg4/6, client's side */
 	WEFT_HOOK_TO_POD = 3,	/* TC egress of the pod's host-side interface */
 	WEFT_HOOK_FROM_POD = 4, /* TC ingress of the pod's host-side interface */
+	WEFT_HOOK_ACCEPT = 5,	/* sockops: no SYN was judged for it (SYN cookies); cut by the agent
+				 */
 };
 
 /* Which end of a connection reports; label reporter="source" | "destination". */

@@ -93,6 +93,8 @@ const char *hook_name(enum weft_hook hook)
 		return "to_pod";
 	case WEFT_HOOK_FROM_POD:
 		return "from_pod";
+	case WEFT_HOOK_ACCEPT:
+		return "accept";
 	}
 	return "unrecognised";
 }

@@ -117,6 +117,8 @@ static void on_event(const struct weft_event *event, void *context)
 	struct agent *agent = context;
 
 	telemetry_take_event(agent->telemetry, event);
+	if (event->hook == WEFT_HOOK_ACCEPT)
+		agent_sweep_soon(agent);
 }
 
 static void on_signal(uv_signal_t *handle, int number)

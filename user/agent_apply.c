@@ -231,6 +231,11 @@ static void on_settle(uv_timer_t *timer)
 		agent->want_sweep = agent->want_apply = true;
 }
 
+void agent_sweep_soon(struct agent *agent)
+{
+	uv_timer_start(&agent->settle, on_settle, 0, 0);
+}
+
 /*
  * Sweeps now, and once more when what was under way has settled: a SYN judged just
  * before the switch is a connection just after the list of sockets was taken, and a list

@@ -81,6 +81,8 @@ uint64_t agent_clock_ns(void);
 
 /* agent_apply.c: compiles, applies, attaches and sweeps as far as that is wanted. */
 void agent_work(struct agent *agent);
+/* A connection came about that is not allowed: cut it as soon as the loop is idle. */
+void agent_sweep_soon(struct agent *agent);
 /* NULL when ready, else why not. */
 const char *agent_not_ready_reason(const struct agent *agent);
 /* NULL when the pod is not located. */

@@ -327,6 +327,58 @@ def test_checksums_do_not_make_a_syn(scene):
     assert subprocess.run(count, check=True, capture_output=True, text=True).stdout == before
 
 
+COOKIE_CLIENT = """
+import json, socket, struct, sys
+sys.path.insert(0, %(here)r)
+import attacker as forge
+src, dst, port = %(src)r, %(dst)r, %(port)d
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(forge.IPV4))
+sock.bind(("eth0", forge.IPV4))
+send = lambda *rest, **more: sock.send(bytes.fromhex(%(macs)r) + struct.pack("!H", forge.IPV4) + forge.ip(
+    src, dst, 6, forge.tcp(src, dst, port, 7001, *rest, **more)))
+send(forge.SYN)
+while True:
+    frame = sock.recv(2000)
+    if frame[23] == 6 and frame[36:38] == struct.pack("!H", port) and frame[47] == forge.SYN | forge.ACK:
+        break
+print("cookie", flush=True)
+sys.stdin.readline()
+send(forge.ACK, 1001, struct.unpack("!I", frame[38:42])[0] + 1)
+print("sent", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_cookie_does_not_outlive_the_permission(scene):
+    """A server that uses SYN cookies has no trace of a handshake that its client leaves open; the
+    client completes it after it lost its permission."""
+    victim, port = scene.pods["victim"], scene.port()
+    target = next(part for part in CLUSTER.split("---\n") if "TrafficTarget" in part)
+    subprocess.run(scene.inside(victim, "sysctl", "-qw", "net.ipv4.tcp_syncookies=2"), check=True)
+    # The attacker's kernel knows nothing of the connection and would reset it.
+    mute = "table ip mute { chain out { type filter hook output priority 0; tcp flags & rst == rst drop; }; }"
+    subprocess.run(scene.inside(scene.pods["friend"], "nft", mute), check=True)
+    script = COOKIE_CLIENT % {"here": str(HERE), "src": scene.address("friend"), "port": port,
+                              "dst": scene.address("victim"),
+                              "macs": (scene.mac["victim"] + scene.mac["friend"]).hex()}
+    held = scene.inside(victim, "ss", "-Htn", "state", "established", "dport", "=", ":%d" % port)
+    with subprocess.Popen(scene.inside(scene.pods["friend"], PYTHON, "-c", script), text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        assert client.stdout.readline() == "cookie\n"
+        scene.mesh.delete(target)
+        try:
+            time.sleep(1)
+            client.stdin.write("\n")
+            client.stdin.flush()
+            assert client.stdout.readline() == "sent\n"
+            wait_until(lambda: (scene.address("friend"), port) in scene.peers(OPEN), 1, "the connection")
+            wait_until(lambda: not subprocess.run(held, check=True, capture_output=True).stdout, 1, "the cut")
+        finally:
+            client.stdin.close()
+            scene.mesh.apply(target)
+            subprocess.run(scene.inside(scene.pods["friend"], "nft", "delete table ip mute"), check=True)
+
+
 NODE_PORT_RULES = """table ip weft_test {
   chain before {
     type nat hook prerouting priority -100

@@ -11,7 +11,7 @@
 #include "tools/weft/cli.h"
 #include "tools/weft/output.h"
 
-enum { AGENT_TIMEOUT_S = 10, AGENT_CONNECT_S = 2, AGENT_DEPTH = 128 };
+enum { AGENT_TIMEOUT_S = 5, AGENT_CONNECT_S = 2, AGENT_DEPTH = 128 };
 
 int agent_config(const struct cli *cli, struct weft_config *config)
 {

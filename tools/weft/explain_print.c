@@ -45,11 +45,14 @@ static void print_endpoint(struct json_object *endpoint)
 	struct json_object *share = json_member(endpoint, "share");
 	struct json_object *kernel_share = json_member(endpoint, "kernel_share");
 
-	printf("\nto          %s port %s, %s\n", json_text(endpoint, "endpoint"),
-	       json_text(endpoint, "port"), json_text(endpoint, "endpoint_is"));
+	putchar('\n');
+	/* Otherwise it is the destination itself. */
 	if (share)
-		printf("share       %.3f %% of the calls, by backend %s\n",
-		       100 * json_object_get_double(share), json_text(endpoint, "backend"));
+		printf("endpoint    %s port %s, %s\n"
+		       "share       %.3f %% of the calls, by backend %s\n",
+		       json_text(endpoint, "endpoint"), json_text(endpoint, "port"),
+		       json_text(endpoint, "endpoint_is"), 100 * json_object_get_double(share),
+		       json_text(endpoint, "backend"));
 	print_verdict("objects say", json_member(endpoint, "reference"));
 	print_steps(json_list(endpoint, "reference.steps"));
 	if (json_member(endpoint, "kernel"))

@@ -48,6 +48,17 @@ bool address_is_loopback(const struct weft_addr *address)
 	return !memcmp(address->b, v6.b, sizeof(v6.b));
 }
 
+bool address_is_special(const struct weft_addr *address)
+{
+	const __u8 *b = address->b, *v4 = address->b + sizeof(address_v4_prefix);
+
+	if (address_is_zero(address) || address_is_loopback(address))
+		return true;
+	if (address_is_v4(address))
+		return v4[0] == 0 || (v4[0] == 169 && v4[1] == 254) || v4[0] >= 224;
+	return b[0] == 0xff || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+}
+
 int address_compare(const struct weft_addr *a, const struct weft_addr *b)
 {
 	return memcmp(a->b, b->b, sizeof(a->b));

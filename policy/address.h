@@ -15,7 +15,12 @@ int address_parse(const char *text, struct weft_addr *address);
 const char *address_format(const struct weft_addr *address, char text[ADDRESS_TEXT_LEN]);
 bool address_is_v4(const struct weft_addr *address);
 bool address_is_zero(const struct weft_addr *address);
-bool address_is_loopback(const struct weft_addr *address);		   /* 127.0.0.0/8 or ::1 */
+bool address_is_loopback(const struct weft_addr *address); /* 127.0.0.0/8 or ::1 */
+/*
+ * No endpoint is there, only the caller itself or its node: unspecified, loopback, link-local,
+ * multicast. Kubernetes refuses them in EndpointSlices.
+ */
+bool address_is_special(const struct weft_addr *address);
 int address_compare(const struct weft_addr *a, const struct weft_addr *b); /* memcmp order */
 
 #endif /* WEFT_POLICY_ADDRESS_H */

@@ -172,6 +172,35 @@ static void group_resolve(struct compilation *c, const struct claim *claims, siz
 	desired->peers[i] = (struct desired_peer){ .addr = winner->addr, .peer = peer };
 }
 
+static int peer_compare(const void *key, const void *peer)
+{
+	return address_compare(key, &((const struct desired_peer *)peer)->addr);
+}
+
+/*
+ * A pod is held to the addresses that are its own: one that it publishes but
+ * that is somebody else's would let it send with that one's identity.
+ */
+static void locals_disown(struct compilation *c)
+{
+	struct desired *desired = c->desired;
+	const struct desired_peer *owner;
+	size_t i, j;
+
+	for (i = 0; i < desired->local_count; i++) {
+		struct weft_local *local = &desired->locals[i].local;
+
+		for (j = 0; j < 2; j++) {
+			if (address_is_zero(&local->addr[j]))
+				continue;
+			owner = bsearch(&local->addr[j], desired->peers, desired->peer_count,
+					sizeof(*desired->peers), peer_compare);
+			if (!owner || owner->peer.identity != local->peer.identity)
+				memset(&local->addr[j], 0, sizeof(local->addr[j]));
+		}
+	}
+}
+
 void compile_peers(struct compilation *c)
 {
 	struct claims claims = { 0 };
@@ -190,5 +219,6 @@ void compile_peers(struct compilation *c)
 				break;
 		group_resolve(c, &claims.items[first], i - first);
 	}
+	locals_disown(c);
 	free(claims.items);
 }

@@ -224,6 +224,13 @@ static void slice_parse_endpoints(const struct parse *parse, const struct field 
 				      "the address is not of the slice's family");
 			continue;
 		}
+		/* A call to a service must not end at the caller's own loopback. */
+		if (address_is_special(&endpoint->address)) {
+			field_finding(parse, &address, "InvalidAddress", consequence,
+				      "no endpoint has a loopback, link-local, multicast or "
+				      "unspecified address");
+			continue;
+		}
 		endpoint->usable = slice_parse_usable(parse, &entry);
 		slice->endpoint_count++;
 	}

@@ -216,6 +216,11 @@ static void test_conflicts(void **state)
 	assert_null(cluster_service(c, "10.0.0.1", IPPROTO_TCP, 80));
 	assert_int_equal(cluster_findings(c, "AddressConflict", "status.podIPs"), 1);
 	assert_int_equal(cluster_findings(c, "AddressConflict", "spec.clusterIPs"), 2);
+	/* nor may the thief send from the node's address */
+	assert_int_equal(c->desired.local_count, 2);
+	assert_string_equal(c->desired.locals[1].name, "thief");
+	assert_true(address_is_zero(&c->desired.locals[1].local.addr[0]));
+	assert_false(address_is_zero(&c->desired.locals[0].local.addr[0]));
 }
 
 static void put_claimant(struct cluster *c, const char *name, const char *account,

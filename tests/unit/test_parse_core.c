@@ -374,6 +374,18 @@ static void test_slice_bad(void **state)
 		  "InvalidField" },
 		{ "addressType: IPv4, endpoints: [{addresses: ['fd00::1']}]",
 		  "endpoints[0].addresses[0]", "InvalidAddress" },
+		{ "addressType: IPv4, endpoints: [{addresses: [127.0.0.1]}]",
+		  "endpoints[0].addresses[0]", "InvalidAddress" },
+		{ "addressType: IPv4, endpoints: [{addresses: [169.254.169.254]}]",
+		  "endpoints[0].addresses[0]", "InvalidAddress" },
+		{ "addressType: IPv4, endpoints: [{addresses: [255.255.255.255]}]",
+		  "endpoints[0].addresses[0]", "InvalidAddress" },
+		{ "addressType: IPv4, endpoints: [{addresses: ['::ffff:127.0.0.1']}]",
+		  "endpoints[0].addresses[0]", "InvalidAddress" },
+		{ "addressType: IPv6, endpoints: [{addresses: ['::1']}]",
+		  "endpoints[0].addresses[0]", "InvalidAddress" },
+		{ "addressType: IPv6, endpoints: [{addresses: ['fe80::1']}]",
+		  "endpoints[0].addresses[0]", "InvalidAddress" },
 		{ "addressType: IPv4, ports: [{port: -1}]", "ports[0].port", "InvalidField" },
 	};
 	struct findings findings = { 0 };

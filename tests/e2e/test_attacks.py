@@ -445,7 +445,9 @@ def test_a_pod_without_an_object_stays_held_to_its_addresses(scene):
     try:
         wait_until(lambda: "oscar" not in scene.mesh.get("node-a", "/v1/status"), what="the pod's end")
         assert not scene.arrives("oscar", [frame], scene.address("friend"), port)
-        # Nor from its own, which is no known address any more.
+        verified = scene.mesh.weft("node-a", "verify")
+        assert verified.returncode == 0, verified
+        # The next agent knows of it as well.
         scene.mesh.agent("node-a", "stop")
         scene.mesh.agent("node-a", "start")
         assert not scene.arrives("oscar", [frame], scene.address("friend"), port)

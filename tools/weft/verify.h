@@ -27,6 +27,8 @@ bool verify_maps(struct verify *verify);
 /* Every attach point against what the pods of this node need. */
 bool verify_links(struct verify *verify);
 
+/* An entry of weft_iface without addresses: of an interface that outlived its pod, for instance. */
+bool verify_is_guard(const struct weft_local *local);
 /* A pod of this node in the agent's status; NULL when it is not there. */
 struct json_object *verify_pod(const struct verify *verify, const char *uid);
 

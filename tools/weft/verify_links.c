@@ -80,6 +80,14 @@ static void want_pod_links(struct verify *verify, struct pinned *pinned)
 	}
 }
 
+static bool is_guard(const struct verify *verify, const struct loader_link *link)
+{
+	struct weft_local local;
+
+	return link->ifindex && !maps_get(&verify->maps, MAP_IFACE, &link->ifindex, &local) &&
+	       verify_is_guard(&local);
+}
+
 bool verify_links(struct verify *verify)
 {
 	struct pinned pinned = { 0 };
@@ -95,7 +103,7 @@ bool verify_links(struct verify *verify)
 	want_cgroup_links(verify, &pinned);
 	want_pod_links(verify, &pinned);
 	for (i = 0; i < pinned.count; i++)
-		if (!pinned.wanted[i])
+		if (!pinned.wanted[i] && !is_guard(verify, &pinned.links[i]))
 			verify_differs(verify, "links", pinned.links[i].name,
 				       "attached, but no pod of this node is there");
 	free(pinned.links);

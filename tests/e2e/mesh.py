@@ -9,7 +9,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools" / "playground"))
-from api import PYTHON, WEFT, Playground, PlaygroundError  # noqa: E402,F401  pylint: disable=wrong-import-position
+from api import AGENT_URL, PYTHON, WEFT, Playground, PlaygroundError  # noqa: E402,F401  pylint: disable=wrong-import-position
 
 SERVER = HERE / "server.py"
 PROBE = HERE / "probe.py"

@@ -5,7 +5,8 @@
 #include "loader/log.h"
 #include "loader/maps.h"
 
-/* Per drain, so that a flood of events does not hold the event loop; twice what the ring can hold. */
+/* Per drain, so that a flood of events does not hold the event loop; twice what the ring can hold.
+ */
 enum { MAPS_EVENTS_BATCH = 16384 };
 
 struct maps_events {

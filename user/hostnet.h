@@ -20,7 +20,8 @@ int hostnet_fd(const struct hostnet *hostnet);
  */
 int hostnet_drain(struct hostnet *hostnet, bool *links, bool *addresses);
 
-/* All addresses of this namespace's interfaces except loopback addresses, sorted, without duplicates. */
+/* All addresses of this namespace's interfaces except loopback addresses, sorted, without
+ * duplicates. */
 const struct weft_addr *hostnet_addresses(const struct hostnet *hostnet, size_t *count);
 
 #endif /* WEFT_USER_HOSTNET_H */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "loader/log.h"
 #include "loader/maps_state.h"
 #include "loader/privileges.h"
+#include "loader/probe.h"
 #include "loader/state.h"
 #include "weft.skel.h"
 
@@ -143,15 +145,23 @@ static int loader_parse(const struct loader_options *options, struct bpf_object 
 
 static int loader_load(struct bpf_object *object, char error[LOADER_ERROR_LEN])
 {
+	struct utsname name = { .release = "?" };
 	int err = bpf_object__load(object);
+	char lacks[256];
 
-	if (err)
-		return log_fail(
-			error, err,
-			"the kernel refused the BPF programs: %s; remedy: `weft check` tells "
-			"what it lacks",
-			strerror(-err));
-	return 0;
+	if (!err)
+		return 0;
+	uname(&name);
+	/* in this order: the probe's own attempts make libbpf forget what went wrong here */
+	log_fail(error, err,
+		 "the kernel %.64s refused the BPF programs: %s; remedy: `weft check` tells more",
+		 name.release, strerror(-err));
+	if (probe_kernel_lacks(lacks, sizeof(lacks)))
+		log_fail(error, err,
+			 "the kernel %.64s lacks what weft needs (%s); remedy: boot Linux 6.1 or "
+			 "newer, `weft check` tells more",
+			 name.release, lacks);
+	return err;
 }
 
 /* New programs, and maps where there are none. */

@@ -159,12 +159,18 @@ static void probe_privileges(struct probe *probe)
 static void probe_jit(struct probe *probe)
 {
 	FILE *file = fopen("/proc/sys/net/core/bpf_jit_enable", "re");
-	int enabled = -1;
+	int err = errno, enabled = -1;
 
 	if (file) {
 		if (fscanf(file, "%d", &enabled) != 1)
 			enabled = -1;
 		fclose(file);
+	} else if (err == ENOENT) {
+		/* a switch of the whole kernel, shown to its first network namespace only */
+		probe_tell(probe, "bpf jit", PROBE_UNKNOWN,
+			   "run this check in the host's network namespace to see it",
+			   "net.core.bpf_jit_enable is not visible here");
+		return;
 	}
 	if (enabled < 0)
 		probe_tell(probe, "bpf jit", PROBE_UNKNOWN, "run as root to see it",

@@ -3,6 +3,7 @@
 #ifndef WEFT_LOADER_PROBE_H
 #define WEFT_LOADER_PROBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum probe_state { PROBE_OK, PROBE_WARNING, PROBE_FAILED, PROBE_UNKNOWN };
@@ -24,6 +25,13 @@ struct probe_result {
  */
 int probe_run(const char *root, const char *cgroup,
 	      void (*report)(const struct probe_result *result, void *context), void *context);
+
+/*
+ * Writes the names of the kernel features that weft needs and this kernel has not, separated by
+ * ", " and cut off at `size` (at least 1) bytes. False, and "", when it has all. Takes a few
+ * milliseconds: for explaining a failure. Needs the privileges of loader_open().
+ */
+bool probe_kernel_lacks(char *text, size_t size);
 
 /* The cgroup2 mount from /proc/self/mounts (hybrid hosts: not /sys/fs/cgroup). -ENOENT without one.
  */

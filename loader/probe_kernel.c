@@ -117,3 +117,28 @@ void probe_kernel(struct probe *probe)
 		probe_tell_feature(probe, name, supported, missing);
 	}
 }
+
+struct probe_lacks {
+	char *text;
+	size_t size;
+};
+
+static void probe_add_lack(const struct probe_result *result, void *context)
+{
+	struct probe_lacks *lacks = context;
+	size_t length = strlen(lacks->text);
+
+	if (result->state == PROBE_FAILED)
+		snprintf(lacks->text + length, lacks->size - length, "%s%s", length ? ", " : "",
+			 result->name);
+}
+
+bool probe_kernel_lacks(char *text, size_t size)
+{
+	struct probe_lacks lacks = { text, size };
+	struct probe probe = { .privileged = true, .report = probe_add_lack, .context = &lacks };
+
+	text[0] = '\0';
+	probe_kernel(&probe);
+	return probe.failed;
+}

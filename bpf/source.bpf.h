@@ -29,6 +29,40 @@ enum source_icmpv6 {
 	SOURCE_ND_TARGET = 8, /* offset of the target address */
 };
 
+/* Tunnels that nodes build overlay networks of; neither protocol names their peers. */
+enum source_tunnel {
+	SOURCE_PROTO_IPV4 = 4,
+	SOURCE_PROTO_IPV6 = 41,
+	SOURCE_PROTO_GRE = 47,
+	SOURCE_PORT_VXLAN = 4789,
+	SOURCE_PORT_VXLAN_GPE = 4790,
+	SOURCE_PORT_GENEVE = 6081,
+	SOURCE_PORT_VXLAN_LINUX = 8472,
+};
+
+/*
+ * Whoever sends to the overlay's port of a node has the node unpack a packet
+ * from any address it likes, behind our back. Tunnels between pods are their own
+ * affair. `parsed`: what the transport header said.
+ */
+static __always_inline bool source_is_tunnel(const struct packet *pkt, enum weft_reason parsed)
+{
+	if (parsed == WEFT_REASON_IP_PROTOCOL)
+		return pkt->proto == SOURCE_PROTO_IPV4 || pkt->proto == SOURCE_PROTO_IPV6 ||
+		       pkt->proto == SOURCE_PROTO_GRE;
+	if (parsed || pkt->proto != IPPROTO_UDP || pkt->fragment == PACKET_LATER)
+		return false;
+	switch (pkt->dport) {
+	case SOURCE_PORT_VXLAN:
+	case SOURCE_PORT_VXLAN_GPE:
+	case SOURCE_PORT_GENEVE:
+	case SOURCE_PORT_VXLAN_LINUX:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* What a foreign source means: the pod's own address may simply not be known yet. */
 static __always_inline enum weft_reason source_foreign(const struct weft_local *local)
 {

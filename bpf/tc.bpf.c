@@ -370,6 +370,8 @@ static __noinline int from_pod_decide(struct __sk_buff *skb, const struct weft_l
 	if ((!reason || reason == WEFT_REASON_IP_PROTOCOL) &&
 	    !checksum_is_harmless(checksum, pkt.l4, pkt.proto))
 		reason = WEFT_REASON_MALFORMED;
+	if (source_is_tunnel(&pkt, reason) && peer_from_addr(&pkt.dst).identity < WEFT_ID_FIRST)
+		return from_pod_drop(&pkt, local, WEFT_REASON_TUNNEL);
 	/* Other protocols leave as they like; what cannot be read might hide a forged message. */
 	if (reason && reason != WEFT_REASON_IP_PROTOCOL)
 		return from_pod_drop(&pkt, local, reason);

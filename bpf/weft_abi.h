@@ -80,6 +80,7 @@ enum weft_reason {
 	WEFT_REASON_NO_ADDRESS = 45,	    /* the pod's own address is not published yet */
 	WEFT_REASON_INTERNAL = 46,	    /* a map lookup that must succeed failed */
 	WEFT_REASON_OTHER_DESTINATION = 47, /* another pod's frame, flooded by a bridge */
+	WEFT_REASON_TUNNEL = 48, /* from a pod: a tunnel's packet to something that is no pod */
 };
 
 enum weft_verdict_action {

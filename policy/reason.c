@@ -49,6 +49,8 @@ static const struct {
 	[WEFT_REASON_INTERNAL] = { "internal", "A map entry that must exist was missing." },
 	[WEFT_REASON_OTHER_DESTINATION] = { "other_destination",
 					    "The frame is another pod's; a bridge flooded it." },
+	[WEFT_REASON_TUNNEL] = { "tunnel", "Pods may open IP, GRE, VXLAN and Geneve tunnels to "
+					   "pods only: a node would unpack any sender." },
 };
 
 const char *reason_name(enum weft_reason reason)

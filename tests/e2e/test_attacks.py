@@ -412,6 +412,30 @@ def test_a_node_port_does_not_lend_the_nodes_identity(scene):
     assert json.loads(scene.mesh.run("node", "node-a", "--", PYTHON, str(HERE / "probe.py"), text=probe))[0]["ok"]
 
 
+def test_a_nodes_overlay_unpacks_nothing_of_pods(scene):
+    """An overlay network's port on the node, which would unpack a packet from any address."""
+    node = scene.nodes["node-a"]
+    scene.mesh.on_node("node-a", "ip", "link", "add", "vx", "type", "vxlan", "id", "1", "dstport", "8472",
+                       "local", node["addresses"][0], "nolearning")
+    scene.mesh.on_node("node-a", "ip", "link", "set", "vx", "up")
+    try:
+        link = json.loads(scene.mesh.on_node("node-a", "ip", "-j", "link", "show", "vx"))[0]
+        packet, port = datagram(scene, "mallory", source=scene.address("friend"))
+        inner = forge.ethernet(bytes.fromhex(link["address"].replace(":", "")), scene.mac["mallory"],
+                               forge.IPV4, packet)
+        script = "import socket, sys\n" \
+                 "sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n" \
+                 "sock.sendto(bytes.fromhex(sys.argv[1]), (sys.argv[2], 8472))"
+        tunnelled = (struct.pack("!II", 1 << 27, 1 << 8) + inner).hex()
+        gateway = scene.address("mallory").rsplit(".", 1)[0] + ".1"
+        for pod, towards in itertools.product(("mallory", "trudy"), (node["addresses"][0], gateway)):
+            subprocess.run(scene.inside(scene.pods[pod], PYTHON, "-c", script, tunnelled, towards), check=True)
+        time.sleep(QUIET_S)
+        assert (scene.address("friend"), port) not in scene.peers()
+    finally:
+        scene.mesh.on_node("node-a", "ip", "link", "del", "vx")
+
+
 def test_an_answer_after_enrolment_opens_no_door(scene):
     """A client that has a question open while the server's pod is enrolled."""
     seen = pathlib.Path(scene.mesh.folder.name, "slow")

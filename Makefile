@@ -16,4 +16,5 @@ include scripts/make/bpf.mk
 include scripts/make/user.mk
 include scripts/make/tests.mk
 include scripts/make/bench.mk
+include scripts/make/kernels.mk
 include scripts/make/install.mk

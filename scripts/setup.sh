@@ -12,14 +12,16 @@ log=$build/setup.log
 policy=/usr/sbin/policy-rc.d
 policy_saved=/usr/sbin/policy-rc.d.weft-saved
 groups=(build run test bench)
+optional=(kernels)
 sudo=()
 progress_pid=
 
 usage() {
 	cat <<USAGE
-usage: scripts/setup.sh [--check | --list] [build|run|test|bench]...
+usage: scripts/setup.sh [--check | --list] [build|run|test|bench|kernels]...
 
-Installs weft's dependencies (of all groups, or of the named ones) with apt, on Debian 12.
+Installs weft's dependencies (of all groups but kernels, or of the named ones) with apt, on
+Debian 12.
 
   --check   list what is missing and exit with 1, or with 0 when nothing is; change nothing
   --list    list the packages by purpose and exit
@@ -45,6 +47,7 @@ purpose() {
 	run) echo "run the playground and the demo" ;;
 	test) echo "run the tests and the lint checks" ;;
 	bench) echo "run the benchmarks" ;;
+	kernels) echo "run the tests in guests with other kernels (only when named)" ;;
 	esac
 }
 
@@ -75,13 +78,16 @@ packages() {
 	bench)
 		echo wrk nginx-light curl socat
 		;;
+	kernels)
+		echo qemu-system-x86 busybox-static kmod zstd debian-archive-keyring
+		;;
 	esac
 }
 
 list_by_purpose() {
 	local group
 
-	for group in "${groups[@]}"; do
+	for group in "${groups[@]}" "${optional[@]}"; do
 		echo "  $group - to $(purpose "$group"):"
 		packages "$group" | fold -s -w 86 | sed 's/^/      /; s/ *$//'
 	done
@@ -287,11 +293,14 @@ for arg in "$@"; do
 	-h | --help) usage; exit 0 ;;
 	--check) mode=check ;;
 	--list) mode=list ;;
-	build | run | test | bench) chosen+=("$arg") ;;
+	build | run | test | bench | kernels) chosen+=("$arg") ;;
 	*) usage >&2; exit 2 ;;
 	esac
 done
-[ ${#chosen[@]} -eq 0 ] || groups=("${chosen[@]}")
+if [ ${#chosen[@]} -gt 0 ]; then
+	groups=("${chosen[@]}")
+	optional=()
+fi
 
 detect_distribution
 if [ $mode = list ]; then

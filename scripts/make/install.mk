@@ -28,6 +28,7 @@ help:
 	@echo 'make check          set up, build, and run all tests (root; without root the pure tiers)'
 	@echo 'make all            build weftd, weft and weft-playground below build/'
 	@echo 'make check-TIER     one tier: $(TIERS)'
+	@echo 'make check-kernels  the BPF tests and a cluster on other kernels, in QEMU (slow)'
 	@echo 'make fuzz           run the fuzz targets, FUZZ_SECONDS=300 each'
 	@echo 'make bench          measure cost against direct connections (root)'
 	@echo 'make lint           style, layering and self-contained headers'

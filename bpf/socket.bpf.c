@@ -222,6 +222,13 @@ static __always_inline int socket_decide(struct socket_call *call, struct bpf_so
 
 	verdict->reason = socket_reason(call, ctx, &peer);
 	verdict->action = policy_action(peer.flags, verdict->reason);
+	/*
+	 * To connect a datagram socket sends nothing: ping and getaddrinfo() do it to
+	 * learn their own address. What is then sent is judged by the receiver's side.
+	 */
+	if (verdict->reason >= WEFT_REASON_FIRST_DENY && call->proto == IPPROTO_UDP &&
+	    call->hook == WEFT_HOOK_CONNECT)
+		return SOCKET_ALLOW;
 	if (verdict->action == WEFT_VERDICT_DENY)
 		return socket_refuse(call, verdict->reason, SOCKET_EACCES);
 	/* Datagrams that pass are counted once, at TC. */

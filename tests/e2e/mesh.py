@@ -7,6 +7,8 @@ import sys
 import tempfile
 import time
 
+import yaml
+
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools" / "playground"))
 from api import AGENT_URL, PYTHON, WEFT, Playground, PlaygroundError  # noqa: E402,F401  pylint: disable=wrong-import-position
@@ -53,6 +55,34 @@ class Mesh(Playground):
                                       text=questions, check=False))["answers"]
         return [{who: (answer["endpoints"][0][who]["verdict"], answer["endpoints"][0][who]["reason"])
                  for who in ("reference", "kernel")} for answer in answers]
+
+    def manifest(self, kind, name, namespace):
+        """(file name, object) of a published object, as the agents read it."""
+        for path in self._manifests().glob("*.yaml"):
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            meta = document["metadata"]
+            if (document["kind"], meta["name"], meta.get("namespace")) == (kind, name, namespace):
+                return path.name, document
+        raise KeyError("%s %s/%s" % (kind, namespace, name))
+
+    def _manifests(self):
+        return pathlib.Path(self.status()["nodes"][0]["manifests"])
+
+    def write_manifest(self, name, document):
+        """Replaces a published file behind the playground's back; returns when all running agents
+        have taken it in."""
+        path = self._manifests() / name
+        temporary = path.with_name("." + name + ".tmp")
+        temporary.write_text(json.dumps(document), encoding="utf-8")
+        temporary.rename(path)
+        mtime = path.stat().st_mtime_ns
+
+        def taken(node):
+            status = json.loads(self.get(node, "/v1/status"))
+            return status["source"]["files"].get(name, {}).get("mtime_ns") == mtime
+        for node in self.status()["nodes"]:
+            if node["agentPid"]:
+                wait_until(lambda node=node["name"]: taken(node), 5, name + " in force")
 
     def findings(self, node):
         """What a node's agent found wrong with the objects."""

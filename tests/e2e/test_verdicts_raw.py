@@ -22,8 +22,7 @@ PADDING = bytes([1, 4, 0, 0, 0, 0])  # PadN: fills an options header up to eight
 def cluster(mesh):
     yield from map(cases.node, cases.NODES)
     yield cases.namespace_object("shop", {"weft.dev/mesh": "enforce"})
-    # Neighbours are not judged by anybody's policy: what they may send is decided at the server.
-    yield cases.namespace_object("callers")
+    yield cases.namespace_object("callers", {"weft.dev/mesh": "enforce"})
     command = mesh.server_command("server", *("%s:%d" % one for one in itertools.product(
         ("tcp", "udp"), (OPEN, CLOSED))))
     yield cases.pod("server", "shop", "server", "node-a", json.loads(command))

@@ -129,8 +129,11 @@ def outcomes(verdict, source, way, hooked):
 
 def refusals(way, at_once):
     """What a refused caller sees; `at_once`: its own side refuses."""
-    if at_once:
-        return frozenset({("EACCES", "connect" if way.connected else "send")})
+    if at_once and way.proto == "tcp":
+        return frozenset({("EACCES", "connect")})
+    # The kernel does not ask about what is sent on a connected socket, unless it is v4-mapped.
+    if at_once and (way.mapped or not way.connected):
+        return frozenset({("EACCES", "send")})
     if way.proto == "tcp":
         return frozenset({("ECONNREFUSED", "connect")})
     if way.connected:

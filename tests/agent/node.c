@@ -301,6 +301,13 @@ double node_now_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+double node_limit_ms(double ms)
+{
+	const char *slowness = getenv("WEFT_TEST_SLOWNESS");
+
+	return slowness ? ms * atof(slowness) : ms;
+}
+
 bool node_wait(int fd, int timeout_ms)
 {
 	struct pollfd poller = { .fd = fd, .events = POLLIN };

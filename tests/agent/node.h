@@ -51,6 +51,8 @@ void node_visit(pid_t pid);
 uint32_t node_plumb(pid_t pid, const char *host, const char *pod);
 
 double node_now_ms(void);
+/* How long something may take here: WEFT_TEST_SLOWNESS (an emulated machine: 20) times as long. */
+double node_limit_ms(double ms);
 /* Waits for readability, at most so long. */
 bool node_wait(int fd, int timeout_ms);
 

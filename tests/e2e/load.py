@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Steady traffic from a pod, until standard input ends; then one line of JSON about it.
+"""Traffic from a pod until standard input ends; then one line of JSON about it.
 
 load.py call '{"targets": [["tcp"|"udp", address, port], ...], "pause": s, "timeout": s}'
   One fresh connection (or connected UDP socket) after the other, targets in turn, one line each:
@@ -9,6 +9,10 @@ load.py call '{"targets": [["tcp"|"udp", address, port], ...], "pause": s, "time
 load.py hold '{"targets": [...], "pause": s, "timeout": s}'
   One TCP connection to each, kept for good, one line to and fro at every turn:
   [{"target", "exchanges", "longest_ms", "broken": errno name or null, "broken_at"}, ...]
+
+load.py ask '{"timeout": s}'
+  Stays; every line of standard input is a list of targets, answered at once by a list of what one
+  call to each experiences: "ok" or an errno name.
 
 Times are of CLOCK_MONOTONIC, which all processes of this machine share. "running" is printed
 when every target was tried once.
@@ -120,8 +124,26 @@ class Holder:
                                    round((time.monotonic() - begin) * 1000, 2))
 
 
+def experience(target, timeout):
+    try:
+        with connect(target, timeout) as sock:
+            exchange(sock)
+    except OSError as problem:
+        return errno_name(problem)
+    return "ok"
+
+
+def answer_questions(timeout):
+    print("running", flush=True)
+    for line in sys.stdin:
+        print(json.dumps([experience(target, timeout) for target in json.loads(line)]), flush=True)
+
+
 def main():
     options = json.loads(sys.argv[2])
+    if sys.argv[1] == "ask":
+        answer_questions(options.get("timeout", 3.0))
+        return
     traffic = (Caller if sys.argv[1] == "call" else Holder)(options)
     turns = 0
     while not stdin_ended():

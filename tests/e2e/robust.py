@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the robustness tests share: objects, steady traffic, agents run by hand, clean logs."""
+import asyncio
 import contextlib
 import json
 import os
 import pathlib
 import subprocess
+import sys
+import threading
 import time
 
 from mesh import HERE, PYTHON, Mesh
 from api import BUILD  # mesh says where it is
+
+sys.path.insert(0, str(HERE.parent.parent / "tools"))
+from playground import httpclient  # noqa: E402  pylint: disable=wrong-import-position
 
 LOAD = HERE / "load.py"
 WEFTD = os.environ.get("WEFTD", str(BUILD / "weftd"))
@@ -94,6 +100,19 @@ class Load:
         return self.result
 
 
+class Asker(Load):
+    """A pod that calls when told to, without the cost of a process per call."""
+
+    def __init__(self, mesh, where, **options):
+        super().__init__(mesh, where, "ask", [], **options)
+
+    def ask(self, targets):
+        """What a call to each of them experiences: "ok" or an errno name."""
+        self.process.stdin.write(json.dumps(targets) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
 @contextlib.contextmanager
 def traffic(*loads):
     """All of them at once; they begin before this returns."""
@@ -143,11 +162,18 @@ class Cluster:
         return pathlib.Path(self.nodes[name]["agentLog"]).read_text(encoding="utf-8",
                                                                     errors="replace")
 
+    def get(self, name, path, port=9464):
+        """Body of a page of a node's agent, as text, without the cost of a process."""
+        code, body = asyncio.run(asyncio.wait_for(
+            httpclient.get(self.nodes[name]["netns"], "127.0.0.1", port, path), 10))
+        assert code == 200, (code, body)
+        return body.decode("utf-8")
+
     def status(self, name):
-        return json.loads(self.mesh.get(name, "/v1/status"))
+        return json.loads(self.get(name, "/v1/status"))
 
     def findings(self, name):
-        return json.loads(self.mesh.get(name, "/v1/findings"))["items"]
+        return json.loads(self.get(name, "/v1/findings"))["items"]
 
     def pid(self, name):
         return self.mesh.node(name)["agentPid"]
@@ -196,14 +222,20 @@ def run_weftd(mesh, where, *arguments, wrap=(), timeout=15):
     return process.returncode, out
 
 
-def read_until(process, word):
+def read_until(process, word, timeout=15):
     """The lines that weftd() said, up to and with the first that has the word."""
     lines = []
-    for line in iter(process.stdout.readline, ""):
-        lines.append(line)
-        if word in line:
-            return lines
-    raise AssertionError("weftd ended without %r: %s" % (word, "".join(lines)))
+    patience = threading.Timer(timeout, process.kill)
+    patience.start()
+    try:
+        for line in iter(process.stdout.readline, ""):
+            lines.append(line)
+            if word in line:
+                return lines
+    finally:
+        patience.cancel()
+    raise AssertionError("weftd ended, or %.0f s passed, without %r: %s"
+                         % (timeout, word, "".join(lines)))
 
 
 @contextlib.contextmanager

@@ -110,6 +110,30 @@ def test_an_upgrade_replaces_programs_under_traffic(cluster):
     cluster.assert_verified()
 
 
+def test_a_restart_with_a_file_that_does_not_parse(cluster):
+    """What that file held is unknown now, so the kernel's policy stays; nothing is let in."""
+    mesh = cluster.mesh
+    cluster.write("zz-broken.yaml", "kind: [")
+    with traffic(*load(cluster)) as loads:
+        mesh.agent("a", "stop")
+        process = weftd(mesh, "a")
+        try:
+            said = read_until(process, "ApplyFailed")[-1]
+            assert "zz-broken.yaml" in said and "stays as it is" in said, said
+            time.sleep(0.3)
+            status = cluster.status("a")
+            assert not status["ready"] and "zz-broken.yaml" in status["not_ready_reason"], status
+            assert any(one.get("file") == "zz-broken.yaml" for one in cluster.findings("a"))
+            cluster.remove("zz-broken.yaml")
+            read_until(process, "msg=ready")
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
+        mesh.agent("a", "start")
+        assert_unharmed(cluster, *loads)
+    cluster.assert_verified()
+
+
 def test_a_second_agent_is_refused_and_the_first_unharmed(cluster):
     pid, before = cluster.pid("a"), pinned(cluster)
     for listen in ("127.0.0.1:9464", "127.0.0.1:9999"):

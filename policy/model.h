@@ -215,7 +215,7 @@ struct http_header_match {
 struct http_match {
 	char *name;
 	bool has_path;
-	char *path_regex; /* "" unless has_path */
+	char *path_regex; /* "" unless has_path; all regexes here compile within the budget */
 	char **methods;	  /* as written; empty = any */
 	size_t method_count;
 	struct http_header_match *headers; /* AND */
@@ -225,6 +225,7 @@ struct http_match {
 struct http_route_group {
 	struct object meta;
 	bool invalid;
+	bool full_paths; /* weft.dev/path-match: full; else anchored at the start only */
 	struct http_match *matches;
 	size_t match_count;
 };

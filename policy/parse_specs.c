@@ -7,10 +7,23 @@
 #include <string.h>
 #include "policy/memory.h"
 #include "policy/parse.h"
+#include "policy/regex.h"
+#include "policy/store.h"
 #include "policy/syntax.h"
 
 static const char no_route[] = "the route grants nothing";
 static const char no_match[] = "the match grants nothing";
+
+#define PATH_MATCH_KEY "weft.dev/path-match"
+
+/* What the regexes of one object may cost together: that of ten hostile ones. */
+enum { GROUP_REGEX_STEPS = 50000000 };
+
+/* How the regexes of a group are meant, and what checking them may still cost. */
+struct regex_check {
+	enum regex_mode path_mode;
+	uint64_t steps;
+};
 
 /*
  * No port listed means every port, so that a list of which nothing is left
@@ -102,9 +115,31 @@ static void lower(char *text)
 			*text = (char)(*text - 'A' + 'a');
 }
 
+/*
+ * A regex that does not compile makes its match useless. It is compiled here, once for every
+ * version of the object, and not whenever policy is compiled.
+ */
+static int check_regex(const struct parse *parse, const struct field *field, const char *text,
+		       enum regex_mode mode, struct regex_check *check)
+{
+	char excerpt[FIELD_EXCERPT_LEN];
+	struct regex_error error;
+	int ret = regex_compile(text, strlen(text), mode, &check->steps, NULL, &error);
+
+	if (ret == -E2BIG)
+		field_finding(parse, field, "InvalidRegex", no_match,
+			      "\"%s\" cannot be compiled within the budget: %s",
+			      field_excerpt(text, excerpt), error.message);
+	else if (ret)
+		field_finding(parse, field, "InvalidRegex", no_match,
+			      "\"%s\" is no RE2 syntax: at position %zu: %s",
+			      field_excerpt(text, excerpt), error.offset + 1, error.message);
+	return ret;
+}
+
 /* One map of header name to regex. */
 static int parse_header_map(const struct parse *parse, const struct field *map,
-			    struct http_match *match, size_t *capacity)
+			    struct regex_check *check, struct http_match *match, size_t *capacity)
 {
 	struct http_header_match *header;
 	const char *text;
@@ -127,7 +162,8 @@ static int parse_header_map(const struct parse *parse, const struct field *map,
 				      "the regular expression is null");
 			return -EINVAL;
 		}
-		if (field_read_string(parse, &member, &text, no_match) != 1)
+		if (field_read_string(parse, &member, &text, no_match) != 1 ||
+		    check_regex(parse, &member, text, REGEX_SEARCH, check))
 			return -EINVAL;
 		i = memory_grow(&match->headers, &match->header_count, capacity,
 				sizeof(*match->headers));
@@ -141,17 +177,17 @@ static int parse_header_map(const struct parse *parse, const struct field *map,
 
 /* A map, or a list of maps as some tools write it; all of them must match. */
 static int parse_headers(const struct parse *parse, const struct field *field,
-			 struct http_match *match)
+			 struct regex_check *check, struct http_match *match)
 {
 	size_t capacity = 0, count, i;
 
 	if (!json_object_is_type(field->json, json_type_array))
-		return parse_header_map(parse, field, match, &capacity);
+		return parse_header_map(parse, field, check, match, &capacity);
 	count = json_object_array_length(field->json);
 	for (i = 0; i < count; i++) {
 		struct field entry = field_element(field, i);
 
-		if (parse_header_map(parse, &entry, match, &capacity))
+		if (parse_header_map(parse, &entry, check, match, &capacity))
 			return -EINVAL;
 	}
 	return 0;
@@ -159,7 +195,7 @@ static int parse_headers(const struct parse *parse, const struct field *field,
 
 /* 0, or -EINVAL when the match is of no use; the caller clears it then. */
 static int parse_match(const struct parse *parse, const struct field *entry,
-		       struct http_match *match)
+		       struct regex_check *check, struct http_match *match)
 {
 	static const char *const members[] = { "name", "pathRegex", "methods", "headers" };
 	struct field name_field = field_member(entry, "name");
@@ -180,7 +216,8 @@ static int parse_match(const struct parse *parse, const struct field *entry,
 	match->name = memory_strdup(name);
 	match->has_path = *path;
 	match->path_regex = memory_strdup(path);
-	if (parse_methods(parse, &methods, match) || parse_headers(parse, &headers, match))
+	if ((*path && check_regex(parse, &path_field, path, check->path_mode, check)) ||
+	    parse_methods(parse, &methods, match) || parse_headers(parse, &headers, check, match))
 		return -EINVAL;
 	return 0;
 }
@@ -202,13 +239,32 @@ static void match_clear(struct http_match *match)
 	*match = (struct http_match){ 0 };
 }
 
+/* A value that nobody knows must not widen what was meant to be narrow. */
+static bool parse_path_match(const struct parse *parse)
+{
+	const char *value = labels_get(&parse->object->annotations, PATH_MATCH_KEY);
+	char excerpt[FIELD_EXCERPT_LEN];
+
+	if (!value || !strcmp(value, "prefix"))
+		return false;
+	if (strcmp(value, "full"))
+		finding_add(parse->findings, parse->object,
+			    "metadata.annotations[" PATH_MATCH_KEY "]", "InvalidValue",
+			    "paths are matched in full", "\"%s\" is neither full nor prefix",
+			    field_excerpt(value, excerpt));
+	return true;
+}
+
 void http_route_group_parse(const struct parse *parse, const struct field *root)
 {
 	struct http_route_group *group = (struct http_route_group *)parse->object;
+	struct regex_check check = { .steps = GROUP_REGEX_STEPS };
 	struct field spec = field_member(root, "spec");
 	struct field list;
 	size_t count = 0, i;
 
+	group->full_paths = parse_path_match(parse);
+	check.path_mode = group->full_paths ? REGEX_FULL : REGEX_PREFIX;
 	group->invalid = true;
 	if (field_read_map(parse, &spec, no_route) < 0 ||
 	    parse_member_either(parse, root, &spec, "matches", no_route, &list) ||
@@ -221,7 +277,7 @@ void http_route_group_parse(const struct parse *parse, const struct field *root)
 		struct field entry = field_element(&list, i);
 		struct http_match *match = &group->matches[group->match_count];
 
-		if (parse_match(parse, &entry, match))
+		if (parse_match(parse, &entry, &check, match))
 			match_clear(match);
 		else
 			group->match_count++;

@@ -34,9 +34,9 @@ struct regex_budget {
 	uint32_t dfa_states; /* before minimising; at most REGEX_STATES_MAX */
 };
 
-/* For one pattern that somebody wrote: refused after some 20 ms at worst. */
+/* For one pattern that somebody wrote: refused after some 30 ms at worst. */
 extern const struct regex_budget regex_budget_pattern;
-/* For the patterns of a destination together. */
+/* For the patterns of a destination together: some 400 ms at worst, blame included. */
 extern const struct regex_budget regex_budget_set;
 
 /* Where a match must lie in the subject. */

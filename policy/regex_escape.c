@@ -4,6 +4,8 @@
 #include <string.h>
 #include "policy/regex_internal.h"
 
+enum { RANGE_STEPS = 16 /* what putting a range into a class costs, sorting included */ };
+
 static int hex_value(uint8_t byte)
 {
 	if (byte >= '0' && byte <= '9')
@@ -123,8 +125,9 @@ int regex_add_group(struct regex_parser *parser, struct rune_set *set,
 		rune_set_negate(&group);
 	for (i = 0; i < group.count; i++)
 		rune_set_add(set, group.items[i].low, group.items[i].high);
+	steps += count + group.count;
 	rune_set_clear(&group);
-	if (!regex_meter_spend(parser->meter, steps + count + 1) ||
+	if (!regex_meter_spend(parser->meter, steps * RANGE_STEPS + 1) ||
 	    !regex_meter_memory(parser->meter, set->capacity * sizeof(*set->items)))
 		return regex_exceed(parser);
 	return 0;

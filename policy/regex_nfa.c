@@ -25,7 +25,7 @@ static bool add_state(struct nfa_builder *builder, struct nfa_state state, uint3
 	struct regex_meter *meter = builder->meter;
 
 	if (nfa->count >= meter->budget.nfa_states) {
-		meter->refusal = "with its repetitions written out it is too long";
+		meter->refusal = "too long when its repetitions are written out";
 		return false;
 	}
 	state.pattern = builder->pattern;

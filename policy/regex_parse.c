@@ -53,6 +53,13 @@ static struct regex_frame *top_frame(struct regex_parser *parser)
 	return &parser->frames[parser->frame_count - 1];
 }
 
+/* RE2 has no such limit: nothing is wrong with the syntax. */
+static int refuse_depth(struct regex_parser *parser)
+{
+	parser->meter->refusal = "nested too deep";
+	return regex_exceed(parser);
+}
+
 static int new_node(struct regex_parser *parser, struct regex_node node, uint32_t *index)
 {
 	struct regex_tree *tree = parser->tree;
@@ -61,8 +68,7 @@ static int new_node(struct regex_parser *parser, struct regex_node node, uint32_
 	if (!regex_meter_spend(parser->meter, 1))
 		return regex_exceed(parser);
 	if (node.depth > REGEX_NESTING_MAX)
-		return regex_refuse(parser, parser->at, "nested more than %d deep",
-				    REGEX_NESTING_MAX);
+		return refuse_depth(parser);
 	*index = (uint32_t)memory_grow(&tree->nodes, &tree->count, &tree->capacity,
 				       sizeof(*tree->nodes));
 	tree->nodes[*index] = node;
@@ -146,8 +152,7 @@ int regex_open_group(struct regex_parser *parser, size_t offset)
 	size_t i;
 
 	if (parser->frame_count > REGEX_NESTING_MAX)
-		return regex_refuse(parser, offset, "groups nested more than %d deep",
-				    REGEX_NESTING_MAX);
+		return refuse_depth(parser);
 	i = memory_grow(&parser->frames, &parser->frame_count, &parser->frame_capacity,
 			sizeof(*parser->frames));
 	parser->frames[i] = (struct regex_frame){

@@ -8,14 +8,14 @@
 #include "policy/regex_internal.h"
 
 const struct regex_budget regex_budget_pattern = {
-	.steps = 3000000,
+	.steps = 5000000,
 	.memory = 32 << 20,
 	.nfa_states = 20000,
 	.dfa_states = 10000,
 };
 
 const struct regex_budget regex_budget_set = {
-	.steps = 100000000,
+	.steps = 50000000,
 	.memory = 128 << 20,
 	.nfa_states = 200000,
 	.dfa_states = REGEX_STATES_MAX,
@@ -36,14 +36,14 @@ bool regex_meter_spend(struct regex_meter *meter, uint64_t steps)
 {
 	meter->steps += steps;
 	if (!meter->refusal && meter->steps > meter->budget.steps)
-		meter->refusal = "takes too many steps to compile";
+		meter->refusal = "too many steps";
 	return !meter->refusal;
 }
 
 bool regex_meter_memory(struct regex_meter *meter, size_t transient)
 {
 	if (!meter->refusal && meter->memory + transient > meter->budget.memory)
-		meter->refusal = "takes too much memory to compile";
+		meter->refusal = "too much memory";
 	return !meter->refusal;
 }
 
@@ -207,8 +207,7 @@ int regex_compile(const char *pattern, size_t length, enum regex_mode mode, uint
 		*dfa = own;
 	if (steps && !*steps) {
 		*error = (struct regex_error){ 0 };
-		return set_exceeded(error, 0, length,
-				    "what was before it used up the steps for compiling");
+		return set_exceeded(error, 0, length, "those before it used up the steps");
 	}
 	if (steps && *steps < budget.steps)
 		budget.steps = *steps;

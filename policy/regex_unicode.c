@@ -26,7 +26,12 @@ static bool add_property(struct rune_set *set, const struct rune_property *prope
 	}
 	for (i = 0; found && i < property->run_count; i++) {
 		end = i + 1 < property->run_count ? property->runs[i + 1] >> 8 : RUNE_MAX + 1;
-		if (wanted[property->runs[i] & 0xff])
+		if (!wanted[property->runs[i] & 0xff])
+			continue;
+		/* runs of Lu and Ll side by side are one range of L */
+		if (set->count && set->items[set->count - 1].high + 1 == property->runs[i] >> 8)
+			set->items[set->count - 1].high = end - 1;
+		else
 			rune_set_add(set, property->runs[i] >> 8, end - 1);
 	}
 	return found;

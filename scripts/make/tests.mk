@@ -14,7 +14,7 @@ $(TEST_BIN): $(BUILD)/%: %.c $(TEST_LIBS) | $(BPF_SKEL)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d -o $@ $< $(filter %.o,$^) \
-		$(TEST_LIBS) $(LDFLAGS) -lcmocka -lm $(LDLIBS_AGENT) $(LDLIBS_CORE)
+		$(TEST_LIBS) $(LDFLAGS) -lcmocka -lm $(LDLIBS_AGENT) $(LDLIBS_CORE) $(ORACLES)
 -include $(TEST_BIN:%=%.d)
 
 # BPF programs that only tests load.
@@ -36,6 +36,16 @@ $(filter $(BUILD)/tests/$(1)/%,$(TEST_BIN)): $(call objects,$(call test_helpers,
 $(call objects,$(call test_helpers,$(1))): | $(BPF_SKEL) $(TEST_BPF_SKEL)
 endef
 $(foreach tier,unit bpf loader agent,$(if $(call test_helpers,$(tier)),$(eval $(call link_helpers,$(tier)))))
+
+# The regex compiler's oracles. RE2 is C++, and the only reason to need a compiler for it.
+TEST_CXX := $(if $(findstring clang,$(CC)),clang++,g++)
+$(BUILD)/obj/tests/unit/regex_re2.o: tests/unit/regex_re2.cc
+	$(call say,CXX,$<)
+	@mkdir -p $(@D)
+	$(Q)$(TEST_CXX) $(CPPFLAGS) -std=gnu++17 -Wall -Wextra -Werror $(CFLAGS) $(SANITIZERS) -Itests \
+		-MMD -MP -c $< -o $@
+$(BUILD)/tests/unit/test_regex_differential: $(BUILD)/obj/tests/unit/regex_re2.o
+$(BUILD)/tests/unit/test_regex_differential: ORACLES := -lre2 -lpcre2-8 -lstdc++
 
 # What end-to-end tests run in pods, each a program of one file. Without sanitizers: not under test.
 E2E_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/e2e/*.c))

@@ -168,6 +168,10 @@ static void test_bad_matches(void **state)
 		{ "{name: m, headers: {'a b': x}}", ".headers[\"a b\"]", "InvalidField" },
 		{ "{name: m, headers: [x]}", ".headers[0]", "InvalidField" },
 		{ "{name: m, headers: [{a: [b]}]}", ".headers[0].a", "InvalidField" },
+		{ "{name: m, pathRegex: '/a('}", ".pathRegex", "InvalidRegex" },
+		{ "{name: m, pathRegex: '(a|b)*a(a|b){20}'}", ".pathRegex", "InvalidRegex" },
+		{ "{name: m, headers: {a: '(?=x)'}}", ".headers.a", "InvalidRegex" },
+		{ "{name: m, headers: [{a: x}, {b: '*'}]}", ".headers[1].b", "InvalidRegex" },
 	};
 	struct findings findings = { 0 };
 	struct http_route_group *group;
@@ -192,6 +196,89 @@ static void test_bad_matches(void **state)
 		assert_finding(&findings, field, samples[i].reason);
 		object_free(&group->meta);
 	}
+}
+
+/* Users are told where and why, and what it means. */
+static void test_regex_findings(void **state)
+{
+	struct findings findings = { 0 };
+	struct http_route_group *group;
+
+	(void)state;
+	group = (struct http_route_group *)spec_from(
+		"HTTPRouteGroup", "v1alpha4", "spec: {matches: [{name: m, pathRegex: '/a/(?!b)'}]}",
+		&findings);
+	assert_int_equal(findings.count, 1);
+	assert_string_equal(findings.items[0].field, "spec.matches[0].pathRegex");
+	assert_string_equal(findings.items[0].message,
+			    "\"/a/(?!b)\" is no RE2 syntax: at position 4: lookahead does not "
+			    "exist in RE2 syntax");
+	assert_string_equal(findings.items[0].consequence, "the match grants nothing");
+	findings_clear(&findings);
+	object_free(&group->meta);
+	group = (struct http_route_group *)spec_from(
+		"HTTPRouteGroup", "v1alpha4",
+		"spec: {matches: [{name: m, pathRegex: '(.{1,32}){1,31}$'}]}", &findings);
+	assert_int_equal(findings.count, 1);
+	assert_string_equal(findings.items[0].message,
+			    "\"(.{1,32}){1,31}$\" cannot be compiled within the budget: too "
+			    "many steps");
+	findings_clear(&findings);
+	object_free(&group->meta);
+}
+
+static void test_path_match(void **state)
+{
+	static const struct {
+		const char *value;
+		bool full, finding;
+	} samples[] = {
+		{ "full", true, false },
+		{ "prefix", false, false },
+		{ "Full", true, true },
+	};
+	struct findings findings = { 0 };
+	struct http_route_group *group;
+	char text[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "{apiVersion: specs.smi-spec.io/v1alpha4, kind: HTTPRouteGroup, metadata: "
+			 "{name: r, annotations: {weft.dev/path-match: %s}}, spec: {matches: "
+			 "[{name: m, pathRegex: /a}]}}",
+			 samples[i].value);
+		group = (struct http_route_group *)object_from(text, &findings);
+		assert_false(group->invalid);
+		assert_int_equal(group->full_paths, samples[i].full);
+		if (samples[i].finding)
+			assert_finding(&findings, "metadata.annotations[weft.dev/path-match]",
+				       "InvalidValue");
+		assert_no_finding(&findings);
+		object_free(&group->meta);
+	}
+}
+
+/* One object cannot take more than its share, however many regexes it has. */
+static void test_regexes_share_their_budget(void **state)
+{
+	static const char match[] = "{name: m, pathRegex: '(.{1,32}){1,31}$'},";
+	struct findings findings = { 0 };
+	struct http_route_group *group;
+	char text[1024] = "spec: {matches: [";
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 12; i++)
+		strcat(text, match);
+	strcat(text, "{name: o, pathRegex: /}]}");
+	group = (struct http_route_group *)spec_from("HTTPRouteGroup", "v1alpha4", text, &findings);
+	assert_true(group->invalid);
+	assert_int_equal(findings.count, 13);
+	assert_non_null(strstr(findings.items[12].message, "used up"));
+	findings_clear(&findings);
+	object_free(&group->meta);
 }
 
 static void test_bad_groups(void **state)
@@ -223,9 +310,14 @@ static void test_bad_groups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ports),	   cmocka_unit_test(test_bad_ports),
-		cmocka_unit_test(test_matches),	   cmocka_unit_test(test_bad_matches),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_bad_ports),
+		cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_bad_matches),
 		cmocka_unit_test(test_bad_groups),
+		cmocka_unit_test(test_regex_findings),
+		cmocka_unit_test(test_path_match),
+		cmocka_unit_test(test_regexes_share_their_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,8 +71,8 @@ packages() {
 		echo iproute2 util-linux procps python3 python3-yaml
 		;;
 	test)
-		echo libcmocka-dev libpcre2-dev "$(clang_runtime)" python3-pytest nginx-light \
-			curl netcat-openbsd socat ethtool tcpdump jq git clang-format shellcheck \
+		echo libcmocka-dev libpcre2-dev libre2-dev g++ "$(clang_runtime)" python3-pytest \
+			nginx-light curl netcat-openbsd socat ethtool tcpdump jq git clang-format shellcheck \
 			man-db groff-base
 		;;
 	bench)

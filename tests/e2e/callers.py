@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Callers: long-lived verdict_client.py processes in the places that calls come from."""
+"""Callers: long-lived processes (verdict_client.py) in the places that calls come from."""
 import json
 import subprocess
 
 from mesh import HERE, PYTHON
 
-CLIENT = str(HERE / "verdict_client.py")
+CLIENT = "verdict_client.py"
 
 
 class Caller:
     """One process in one place; requests and answers may be interleaved with other callers'."""
 
-    def __init__(self, command):
-        self.process = subprocess.Popen([*command, PYTHON, CLIENT], stdin=subprocess.PIPE,
+    def __init__(self, command, program):
+        self.process = subprocess.Popen([*command, PYTHON, program], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def ask(self, **request):
@@ -62,12 +62,13 @@ class Callers:
             return self.mesh.command("exec", "-n", pod["namespace"], place, "--")
         return ["nsenter", "--net=" + pod["netns"]]
 
-    def get(self, place, hooked=True):
+    def get(self, place, hooked=True, program=CLIENT):
         """The caller in a pod, on a node or `outside`. hooked=False: in the pod's network
-        namespace but not in its cgroup, so that only the hooks on its interface see it."""
-        key = (place, hooked)
+        namespace but not in its cgroup, so that only the hooks on its interface see it.
+        `program` answers a line of JSON with a line of JSON."""
+        key = (place, hooked, program)
         if key not in self._callers:
-            self._callers[key] = Caller(self._command(place, hooked))
+            self._callers[key] = Caller(self._command(place, hooked), str(HERE / program))
         return self._callers[key]
 
     def has_own_netns(self, place):

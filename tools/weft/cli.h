@@ -7,9 +7,10 @@
 #include "loader/maps.h"
 
 enum cli_exit {
-	CLI_OK = 0,	 /* done, or: equal, healthy */
-	CLI_DIFFERS = 1, /* verify, explain: differs; status: not healthy; check: failed */
-	CLI_FAILED = 2,	 /* could not tell, or wrong usage */
+	CLI_OK = 0, /* done, or: equal, healthy */
+	/* verify, explain: differs; status: not healthy; check: failed; regex: no match */
+	CLI_DIFFERS = 1,
+	CLI_FAILED = 2, /* could not tell, or wrong usage */
 };
 
 struct cli {
@@ -17,6 +18,7 @@ struct cli {
 	bool json;	    /* -o json */
 	bool follow;	    /* events --follow */
 	unsigned int limit; /* events --limit */
+	bool full, header;  /* regex --full, --header */
 	int argc;	    /* the command and its own arguments */
 	char **argv;
 };
@@ -36,6 +38,7 @@ int command_explain(const struct cli *cli);
 int command_get(const struct cli *cli);
 int command_events(const struct cli *cli);
 int command_detach(const struct cli *cli);
+int command_regex(const struct cli *cli);
 
 /* One line on stderr, "weft: ...". Returns CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

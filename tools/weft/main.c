@@ -24,12 +24,15 @@ static const struct command commands[] = {
 	  command_get },
 	{ "events", "[--follow] [--limit N]", "denied calls and closed connections", 0, 0,
 	  command_events },
+	{ "regex", "PATTERN [STRING...] [--full | --header]",
+	  "does a regex of a route group compile, and does it match these strings", 1, INT_MAX,
+	  command_regex },
 	{ "detach", "", "remove every program, link and map of weft from this node", 0, 0,
 	  command_detach },
 	{ 0 },
 };
 
-enum { OPTION_BPFFS = 256, OPTION_LIMIT, LIMIT_DEFAULT = 1000 };
+enum { OPTION_BPFFS = 256, OPTION_LIMIT, OPTION_FULL, OPTION_HEADER, LIMIT_DEFAULT = 1000 };
 
 static const struct argp_option options[] = {
 	{ "bpffs", OPTION_BPFFS, "ROOT", 0,
@@ -37,6 +40,8 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FORMAT", 0, "table (default) or json", 0 },
 	{ "follow", 'f', NULL, 0, "events: go on as they happen", 0 },
 	{ "limit", OPTION_LIMIT, "N", 0, "events: begin with the last N (default 1000)", 0 },
+	{ "full", OPTION_FULL, NULL, 0, "regex: a path that must match to its end", 0 },
+	{ "header", OPTION_HEADER, NULL, 0, "regex: a header value, searched", 0 },
 	{ 0 },
 };
 
@@ -68,6 +73,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case 'f':
 		cli->follow = true;
+		return 0;
+	case OPTION_FULL:
+		cli->full = true;
+		return 0;
+	case OPTION_HEADER:
+		cli->header = true;
 		return 0;
 	case OPTION_LIMIT:
 		if (!parse_limit(argument, &cli->limit))
@@ -121,6 +132,8 @@ static int run_command(const struct cli *cli)
 				command->arguments);
 	if ((cli->follow || cli->limit != LIMIT_DEFAULT) && command->run != command_events)
 		return cli_fail("--follow and --limit are for weft events");
+	if ((cli->full || cli->header) && command->run != command_regex)
+		return cli_fail("--full and --header are for weft regex");
 	return command->run(cli);
 }
 

@@ -176,6 +176,7 @@ struct subject {
 	char *name;
 };
 
+/* RULE_OTHER: of no known kind, or not to be read. It grants nothing and narrows the others. */
 enum rule_kind { RULE_TCP_ROUTE, RULE_UDP_ROUTE, RULE_HTTP_ROUTE_GROUP, RULE_OTHER };
 
 struct target_rule {

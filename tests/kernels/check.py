@@ -36,8 +36,7 @@ GUESTS = [
     Guest(Kernel("5.10", [("Debian-Security", "bullseye-security"), ("Debian", "bullseye")]), ("refused",)),
 ]
 GUEST_TIMEOUT_S = 300
-# QEMU's emulation does not stand every patch that a new kernel applies to its own code while it
-# boots on two processors (seen: 7.3 with QEMU 7.2). Only a guest that ran no test starts again.
+# Emulated machines may die while they boot (see guest.py). Only one that ran no test starts again.
 BOOTS = 3
 TOOLS = ("setpriv", guest.QEMU, "zstd", str(guest.BUSYBOX), "/usr/sbin/depmod", "dpkg-deb", "apt-get")
 

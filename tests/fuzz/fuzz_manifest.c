@@ -31,8 +31,8 @@ static void check_object(const struct object *object)
 		assert(target->invalid || (target->rule_count && target->source_count));
 		assert(target->invalid || target->destination.kind != SUBJECT_OTHER);
 		for (i = 0; i < target->rule_count; i++)
-			assert(target->rules[i].kind == RULE_OTHER || target->rules[i].all_matches ||
-			       target->rules[i].match_count);
+			assert(target->rules[i].kind == RULE_OTHER ||
+			       target->rules[i].all_matches || target->rules[i].match_count);
 		break;
 	case OBJECT_TCP_ROUTE:
 	case OBJECT_UDP_ROUTE:

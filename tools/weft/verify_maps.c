@@ -2,6 +2,7 @@
 /* weft verify: the maps. Lists in the compiler's order, walked in step. */
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,15 +275,20 @@ bool verify_is_guard(const struct weft_local *local)
 	return !memcmp(local->addr, none, sizeof(none));
 }
 
-/* Only the agent knows which interfaces outlived their pod. */
+/*
+ * Only the agent knows which interfaces outlived their pod; but a guard of an interface that is
+ * gone has outlived its own use.
+ */
 static void places_drop_guards(struct places *found, const struct places *want)
 {
+	char name[IF_NAMESIZE];
 	size_t i, kept = 0;
 
 	for (i = 0; i < found->count; i++) {
 		struct place *place = &found->items[i];
 
 		if (!verify_is_guard(&place->local) ||
+		    !if_indextoname((unsigned int)place->key, name) ||
 		    (want->count &&
 		     bsearch(place, want->items, want->count, sizeof(*place), place_compare)))
 			found->items[kept++] = *place;

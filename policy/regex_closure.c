@@ -17,20 +17,51 @@ enum regex_around regex_around(const struct regex_nfa *nfa, uint8_t byte)
 	return AROUND_OTHER;
 }
 
+/* Finds out which loops can stand for the first states of their search. */
+static void find_loops(struct regex_closure *closure)
+{
+	const struct regex_nfa *nfa = closure->nfa;
+	uint32_t *first;
+	size_t i;
+
+	for (i = 0; i < nfa->start_count; i++) {
+		const struct nfa_state *start = &nfa->states[nfa->starts[i]];
+
+		if (start->kind != NFA_LOOP)
+			continue;
+		closure_begin(closure);
+		closure_add(closure, start->out, AROUND_OTHER, AROUND_UNKNOWN);
+		/* what matches nothing at all has matched at once */
+		if (closure->depends || regex_accept_has(&closure->matched, (unsigned int)i))
+			continue;
+		first = memory_alloc(closure->found_count * sizeof(*first));
+		if (closure->found_count)
+			memcpy(first, closure->found, closure->found_count * sizeof(*first));
+		closure->loops[i] = (struct regex_loop){ true, first, closure->found_count };
+	}
+}
+
 void closure_init(struct regex_closure *closure, const struct regex_nfa *nfa,
 		  struct regex_meter *meter)
 {
 	*closure = (struct regex_closure){
 		.nfa = nfa,
 		.meter = meter,
+		.loops = memory_alloc(nfa->start_count * sizeof(*closure->loops)),
 		.marks = memory_alloc(nfa->count * sizeof(*closure->marks)),
 		.stack = memory_alloc(nfa->count * sizeof(*closure->stack)),
 		.found = memory_alloc(nfa->count * sizeof(*closure->found)),
 	};
+	find_loops(closure);
 }
 
 void closure_free(struct regex_closure *closure)
 {
+	size_t i;
+
+	for (i = 0; i < closure->nfa->start_count; i++)
+		free(closure->loops[i].first);
+	free(closure->loops);
 	free(closure->marks);
 	free(closure->stack);
 	free(closure->found);
@@ -41,6 +72,7 @@ void closure_begin(struct regex_closure *closure)
 	closure->round++;
 	closure->found_count = 0;
 	closure->open = false;
+	closure->depends = false;
 	closure->matched = (struct regex_accept){ 0 };
 }
 
@@ -72,6 +104,27 @@ static enum verdict judge(enum regex_assertion assertion, enum regex_around befo
 	}
 }
 
+/* Is the state a member of the set, rather than a way to others? */
+static bool stays(const struct regex_closure *closure, const struct nfa_state *state,
+		  enum verdict verdict)
+{
+	return state->kind == NFA_BYTES || state->kind == NFA_MATCH || verdict == OPEN ||
+	       (state->kind == NFA_LOOP && closure->loops[state->pattern].stands);
+}
+
+/* How many states follow without a byte being read. */
+static size_t successors(const struct regex_closure *closure, const struct nfa_state *state,
+			 enum verdict verdict, enum regex_around before, uint32_t next[2])
+{
+	if (state->kind == NFA_BYTES || state->kind == NFA_MATCH || verdict != HOLDS)
+		return 0;
+	next[0] = state->out;
+	next[1] = state->other;
+	if (state->kind == NFA_LOOP && closure->loops[state->pattern].stands)
+		return before == AROUND_EDGE; /* where \A holds there are more first states */
+	return state->kind == NFA_ASSERT ? 1 : 2;
+}
+
 void closure_add(struct regex_closure *closure, uint32_t state, enum regex_around before,
 		 enum regex_around after)
 {
@@ -87,23 +140,18 @@ void closure_add(struct regex_closure *closure, uint32_t state, enum regex_aroun
 		uint32_t index = closure->stack[--depth], next[2];
 		const struct nfa_state *at = &states[index];
 		enum verdict verdict = HOLDS;
-		size_t count = 1, i;
+		size_t count, i;
 
 		steps++;
-		if (at->kind == NFA_ASSERT)
+		if (at->kind == NFA_ASSERT) {
 			verdict = judge(at->assertion, before, after);
-		if (at->kind == NFA_BYTES || at->kind == NFA_MATCH || verdict == OPEN) {
-			closure->open |= verdict == OPEN;
-			closure->found[closure->found_count++] = index;
-			if (at->kind == NFA_MATCH)
-				closure->matched.bits[at->pattern / 64] |= 1ull << at->pattern % 64;
-			continue;
+			closure->depends |= at->assertion != ASSERT_TEXT_BEGIN;
 		}
-		if (verdict == FAILS)
-			continue;
-		next[0] = at->out;
-		if (at->kind == NFA_SPLIT)
-			next[count++] = at->other;
+		if (stays(closure, at, verdict))
+			closure->found[closure->found_count++] = index;
+		if (at->kind == NFA_MATCH)
+			closure->matched.bits[at->pattern / 64] |= 1ull << at->pattern % 64;
+		count = successors(closure, at, verdict, before, next);
 		for (i = 0; i < count; i++) {
 			if (closure->marks[next[i]] == closure->round)
 				continue;

@@ -11,7 +11,7 @@
 
 enum { TWIN_SLOTS = 512 };
 
-/* NFA states that a class of bytes leads to. */
+/* What the class's bytes are, then the NFA states that they lead to. */
 struct bucket {
 	uint32_t *items;
 	size_t count, capacity;
@@ -36,7 +36,10 @@ struct dfa_builder {
 	struct span *spans;
 	size_t span_count;
 	struct bucket buckets[256]; /* by class */
-	uint32_t *members;	    /* copy of the set that is being worked on */
+	struct regex_intern moves;  /* buckets as they were met: most come again and again */
+	uint32_t *move_states;	    /* by number of a move */
+	size_t move_capacity;
+	uint32_t *members; /* copy of the set that is being worked on */
 };
 
 /* Numbers the different (low, high) of all edges. */
@@ -180,40 +183,55 @@ static void put_bucket(struct bucket *bucket, uint32_t item)
 	bucket->hash ^= bucket->hash >> 31;
 }
 
+/* `after`: only into the buckets of classes for which it holds; AROUND_UNKNOWN: of all. */
+static void put_all(struct dfa_builder *builder, uint32_t item, enum regex_around after)
+{
+	size_t i;
+
+	for (i = 0; i < builder->raw->class_count; i++)
+		if (after == AROUND_UNKNOWN || builder->around[i] == after)
+			put_bucket(&builder->buckets[i], item);
+	regex_meter_spend(builder->meter, builder->raw->class_count);
+}
+
+static void put_edges(struct dfa_builder *builder, const struct nfa_state *state,
+		      enum regex_around after)
+{
+	const struct nfa_edge *edges = builder->nfa->edges + state->first;
+	size_t i, j, steps = 0;
+
+	for (i = 0; i < state->count; i++) {
+		const struct span *span = &builder->spans[edges[i].span];
+
+		for (j = span->first; j < span->first + span->count; j++) {
+			uint32_t class = builder->span_classes[j];
+
+			if (after == AROUND_UNKNOWN || builder->around[class] == after)
+				put_bucket(&builder->buckets[class], edges[i].next);
+		}
+		steps += span->count;
+	}
+	regex_meter_spend(builder->meter, steps);
+}
+
 /* Puts where the members lead to into the buckets of the classes for which `after` holds. */
 static void fill_buckets(struct dfa_builder *builder, const uint32_t *members, size_t count,
 			 enum regex_around after)
 {
-	const struct regex_nfa *nfa = builder->nfa;
-	bool any = after == AROUND_UNKNOWN;
-	size_t i, j, k, steps = 0;
+	const struct nfa_state *states = builder->nfa->states;
+	size_t i, j;
 
 	for (i = 0; i < count; i++) {
-		const struct nfa_state *state = &nfa->states[members[i]];
+		const struct nfa_state *state = &states[members[i]];
+		const struct regex_loop *loop = &builder->closure.loops[state->pattern];
 
-		if (state->kind == NFA_MATCH) {
-			for (j = 0; j < builder->raw->class_count; j++)
-				if (any || builder->around[j] == after)
-					put_bucket(&builder->buckets[j], members[i]);
-			steps += builder->raw->class_count;
-			continue;
-		}
-		if (state->kind != NFA_BYTES)
-			continue;
-		for (j = 0; j < state->count; j++) {
-			const struct nfa_edge *edge = &nfa->edges[state->first + j];
-			const struct span *span = &builder->spans[edge->span];
-
-			for (k = span->first; k < span->first + span->count; k++) {
-				uint32_t class = builder->span_classes[k];
-
-				if (any || builder->around[class] == after)
-					put_bucket(&builder->buckets[class], edge->next);
-			}
-			steps += span->count;
-		}
+		if (state->kind == NFA_BYTES)
+			put_edges(builder, state, after);
+		else if (state->kind != NFA_ASSERT)
+			put_all(builder, members[i], after);
+		for (j = 0; state->kind == NFA_LOOP && j < loop->count; j++)
+			put_edges(builder, &states[loop->first[j]], after);
 	}
-	regex_meter_spend(builder->meter, steps);
 }
 
 /* The number of the closure's set, which is new or known. */
@@ -235,9 +253,7 @@ static bool same_bucket(const struct dfa_builder *builder, uint32_t a, uint32_t 
 	const struct bucket *left = &builder->buckets[a], *right = &builder->buckets[b];
 
 	return left->hash == right->hash && left->count == right->count &&
-	       (!left->count ||
-		!memcmp(left->items, right->items, left->count * sizeof(*left->items))) &&
-	       builder->around[a] == builder->around[b];
+	       !memcmp(left->items, right->items, left->count * sizeof(*left->items));
 }
 
 /* The first class with the same bucket, maybe itself. `slots` are as many as TWIN_SLOTS. */
@@ -252,29 +268,53 @@ static uint32_t find_twin(const struct dfa_builder *builder, uint16_t *slots, ui
 	return slots[slot] - 1u;
 }
 
+/* The state that a bucket makes. */
+static uint32_t make_move(struct dfa_builder *builder, uint32_t class)
+{
+	const struct bucket *bucket = &builder->buckets[class];
+	uint32_t move = (uint32_t)builder->moves.count, known, state;
+	size_t i;
+
+	known = regex_intern(&builder->moves, bucket->items,
+			     bucket->count * sizeof(*bucket->items));
+	regex_meter_spend(builder->meter, bucket->count / 2);
+	if (known < move)
+		return builder->move_states[known];
+	closure_begin(&builder->closure);
+	for (i = 1; i < bucket->count; i++)
+		closure_add(&builder->closure, bucket->items[i], builder->around[class],
+			    AROUND_UNKNOWN);
+	state = intern_closure(builder, builder->around[class]);
+	if (move >= builder->move_capacity) {
+		builder->move_capacity = ((size_t)move + 1) * 2;
+		builder->move_states = memory_realloc_array(builder->move_states,
+							    builder->move_capacity,
+							    sizeof(*builder->move_states));
+	}
+	builder->move_states[move] = state;
+	return state;
+}
+
+static void clear_buckets(struct dfa_builder *builder)
+{
+	uint32_t class;
+
+	for (class = 0; class < builder->raw->class_count; class ++) {
+		builder->buckets[class].count = 0;
+		builder->buckets[class].hash = 0;
+		/* no number of a state */
+		put_bucket(&builder->buckets[class], UINT32_MAX - builder->around[class]);
+	}
+}
+
 static void make_transitions(struct dfa_builder *builder, uint32_t *row)
 {
 	uint16_t slots[TWIN_SLOTS] = { 0 };
 	uint32_t class, twin;
-	size_t i;
 
 	for (class = 0; class < builder->raw->class_count; class ++) {
-		struct bucket *bucket = &builder->buckets[class];
-
 		twin = find_twin(builder, slots, class);
-		if (twin < class) {
-			row[class] = row[twin];
-			continue;
-		}
-		closure_begin(&builder->closure);
-		for (i = 0; i < bucket->count; i++)
-			closure_add(&builder->closure, bucket->items[i], builder->around[class],
-				    AROUND_UNKNOWN);
-		row[class] = intern_closure(builder, builder->around[class]);
-	}
-	for (class = 0; class < builder->raw->class_count; class ++) {
-		builder->buckets[class].count = 0;
-		builder->buckets[class].hash = 0;
+		row[class] = twin < class ? row[twin] : make_move(builder, class);
 	}
 	regex_meter_spend(builder->meter, builder->raw->class_count);
 }
@@ -308,6 +348,7 @@ static void make_state(struct dfa_builder *builder, uint32_t index)
 	resolve(builder, count, before, AROUND_EDGE);
 	raw->accept[index] = regex_intern(&raw->sets, &builder->closure.matched,
 					  sizeof(builder->closure.matched));
+	clear_buckets(builder);
 	if (!open) {
 		fill_buckets(builder, builder->members, count, AROUND_UNKNOWN);
 	} else {
@@ -342,6 +383,7 @@ static bool grow_rows(struct dfa_builder *builder)
 		     builder->nfa->edge_capacity * sizeof(*builder->nfa->edges) +
 		     builder->nfa->count * 5 * sizeof(*builder->key);
 	return regex_meter_memory(meter, nfa_memory + regex_intern_size(&builder->states) +
+						 regex_intern_size(&builder->moves) +
 						 regex_intern_size(&raw->sets) +
 						 raw->next_capacity * sizeof(*raw->next));
 }
@@ -392,6 +434,8 @@ bool regex_dfa_build(struct regex_nfa *nfa, struct raw_dfa *raw, struct regex_me
 	regex_intern_clear(&ranges);
 	closure_free(&builder->closure);
 	regex_intern_clear(&builder->states);
+	regex_intern_clear(&builder->moves);
+	free(builder->move_states);
 	for (i = 0; i < 256; i++)
 		free(builder->buckets[i].items);
 	free(builder->span_classes);

@@ -244,6 +244,7 @@ enum nfa_kind {
 	NFA_SPLIT,  /* to both */
 	NFA_ASSERT, /* to `out` if the assertion holds */
 	NFA_MATCH,  /* and whatever follows */
+	NFA_LOOP, /* start of a search: to `out`, and to `other`, which reads a byte and returns */
 };
 
 struct nfa_state {
@@ -294,16 +295,28 @@ enum regex_around {
 
 enum regex_around regex_around(const struct regex_nfa *nfa, uint8_t byte);
 
+/*
+ * A search begins anew behind every byte, so that all its first states would be in every set.
+ * A loop stands for them where they do not depend on the byte before.
+ */
+struct regex_loop {
+	bool stands; /* for `first` */
+	uint32_t *first;
+	size_t count;
+};
+
 /* The states reached from others without reading a byte. */
 struct regex_closure {
 	const struct regex_nfa *nfa;
 	struct regex_meter *meter;
-	uint32_t *marks; /* by state: the round in which it was seen */
+	struct regex_loop *loops; /* by pattern */
+	uint32_t *marks;	  /* by state: the round in which it was seen */
 	uint32_t round;
 	uint32_t *stack;
-	uint32_t *found; /* bytes, open assertions and matches; sorted by closure_finish() */
+	uint32_t *found; /* bytes, open assertions, matches, loops; sorted by closure_finish() */
 	size_t found_count;
-	bool open; /* there are open assertions */
+	bool depends; /* on what is around, other than the text's begin */
+	bool open;    /* there are open assertions */
 	struct regex_accept matched;
 };
 

@@ -241,6 +241,7 @@ static bool add_pattern(struct nfa_builder *builder, enum regex_mode mode)
 		/* the match may begin here, or behind any byte */
 		if (!add_split(builder, entry, entry, &loop))
 			return false;
+		nfa->states[loop].kind = NFA_LOOP;
 		entry = loop;
 		if (!add_byte(builder, 0, UINT8_MAX, &loop))
 			return false;

@@ -92,7 +92,7 @@ class Scene:
         except AssertionError:
             pass  # told in detail below
         ends = self._ends(place, port)
-        assert len(ends) == 2 * len(KINDS) * len(FAMILIES)
+        assert len(ends) == 2 * len(KINDS) * len(FAMILIES), "%d ends: %s" % (len(ends), ends)
         wrong = [text for end in ends for text in describe_wrong(*end, since)]
         assert not wrong, "\n".join(wrong)
         left = self.sockets(place, port, self.addresses("server"))

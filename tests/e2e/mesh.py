@@ -68,6 +68,10 @@ class Mesh(Playground):
     def _manifests(self):
         return pathlib.Path(self.status()["nodes"][0]["manifests"])
 
+    def changed(self):
+        """When the manifests changed last, by time.monotonic(): since then agents could know."""
+        return self._manifests().stat().st_mtime - time.time() + time.monotonic()
+
     def write_manifest(self, name, document):
         """Replaces a published file behind the playground's back; returns when all running agents
         have taken it in."""

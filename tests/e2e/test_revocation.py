@@ -76,10 +76,9 @@ def scene():
 
 
 def change(scene, objects, verb="apply"):
-    """The moment before."""
-    begin = time.monotonic()
+    """When the change arrived."""
     getattr(scene.mesh, verb)(cases.as_list(objects))
-    return begin
+    return scene.mesh.changed()
 
 
 def check(scene, before, after, cut, verb="apply", alive=(), readmit=True):
@@ -89,6 +88,7 @@ def check(scene, before, after, cut, verb="apply", alive=(), readmit=True):
     kept = {(place, KEPT) for place in CLIENTS + MEMBERS} | {
         (place, port) for place in KEEPERS for port in (PORT, KEPT)}
     kept |= {(place, PORT) for place in alive}
+    scene.close()
     for place, port in sorted(kept | {(place, PORT) for place in cut}):
         scene.open(place, port)
     scene.open("server", OUTBOUND, to="keeper-a")
@@ -107,7 +107,6 @@ def check(scene, before, after, cut, verb="apply", alive=(), readmit=True):
         begin = change(scene, before or list(cluster()))
         for place in cut:
             scene.admitted(place, PORT, begin)
-    scene.close()
 
 
 def test_target_deleted(scene):

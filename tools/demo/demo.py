@@ -7,17 +7,15 @@ status are computed from these; the evidence stays in build/demo/.
 """
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "playground"))
-from api import BUILD, PYTHON, Playground, PlaygroundError  # noqa: E402  pylint: disable=wrong-import-position
+from api import BUILD, PYTHON, TOP, Playground, PlaygroundError  # noqa: E402  pylint: disable=wrong-import-position
 
 EVIDENCE = BUILD / "demo"
 CLUSTER = Playground("demo-%d" % os.getpid())
@@ -190,14 +188,10 @@ def service_addresses():
             for s in CLUSTER.status()["services"]}
 
 
-def run(checks, folder):
-    cluster = pathlib.Path(folder)
-    for manifest in (HERE / "manifests" / "cluster").glob("*.yaml"):
-        (cluster / manifest.name).write_text(
-            manifest.read_text(encoding="utf-8").replace("@DEMO@", str(HERE)), encoding="utf-8")
+def run(checks):
     step("A cluster of two nodes and five pods (network namespaces and cgroups on this kernel)")
     start = time.monotonic()
-    CLUSTER.up(cluster)
+    CLUSTER.up(HERE / "manifests" / "cluster")
     print("  up in %.1f s: %s" % (time.monotonic() - start, CLUSTER.name))
     vips = service_addresses()
     show_default_deny(checks, vips)
@@ -217,13 +211,13 @@ def main():
     EVIDENCE.mkdir(parents=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     checks, started, problem = Checks(), time.monotonic(), None
-    with tempfile.TemporaryDirectory(prefix="weft-demo-") as folder:
-        try:
-            run(checks, folder)
-        except (PlaygroundError, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError) as failure:
-            problem = "%s: %s" % (type(failure).__name__, failure)
-        finally:
-            CLUSTER.run("down", check=False)
+    os.chdir(TOP)  # the manifests name tools/demo/server.py
+    try:
+        run(checks)
+    except (PlaygroundError, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError) as failure:
+        problem = "%s: %s" % (type(failure).__name__, failure)
+    finally:
+        CLUSTER.run("down", check=False)
     seconds = time.monotonic() - started
     held = len(checks.items) - len(checks.failed)
     summary = {"checks": checks.items, "held": held, "failed": len(checks.failed),

@@ -11,7 +11,9 @@
 #include "user/reconcile_rows.h"
 #include "user/reconcile_services.h"
 
+/* Looking for names that nobody uses takes a walk over all counters. */
 #define NAMES_PRUNE_INTERVAL_NS UINT64_C(60000000000)
+#define NAMES_PRUNE_FULL_NS	UINT64_C(1000000000)
 
 struct reconcile {
 	const struct maps *maps;
@@ -250,9 +252,10 @@ static bool put_all(struct reconcile *reconcile, const struct wanted *wanted, bo
 		    struct writer *writer)
 {
 	bool changed;
+	int names_err;
 
 	writer_begin(writer);
-	applied_names_put(&reconcile->names, writer);
+	names_err = applied_names_put(&reconcile->names, writer);
 	changed = applied_policy_put(&reconcile->policy, wanted->desired, last_try, writer);
 	changed |= rows_put(&reconcile->peers, &wanted->peers, writer,
 			    "some addresses stay unknown, which enforced pods refuse");
@@ -261,6 +264,9 @@ static bool put_all(struct reconcile *reconcile, const struct wanted *wanted, bo
 	changed |= rows_put(&reconcile->namespaces, &wanted->namespaces, writer,
 			    "calls of some pods of this node are not balanced");
 	applied_services_put(&reconcile->services, wanted->desired, clock_ns(), writer);
+	/* Told last: whatever else failed matters more. */
+	if (names_err)
+		writer_fail(writer, MAP_NAME, names_err, "some numbers are shown without a name");
 	return changed;
 }
 
@@ -283,10 +289,10 @@ static void prune_names(struct reconcile *reconcile, const struct desired *desir
 {
 	struct name_uses uses = {};
 	uint64_t now = clock_ns();
+	uint64_t interval = reconcile->names.full ? NAMES_PRUNE_FULL_NS : NAMES_PRUNE_INTERVAL_NS;
 
 	if (!applied_names_crowded(&reconcile->names, reconcile->maps) ||
-	    (reconcile->names_pruned_ns &&
-	     now - reconcile->names_pruned_ns < NAMES_PRUNE_INTERVAL_NS))
+	    (reconcile->names_pruned_ns && now - reconcile->names_pruned_ns < interval))
 		return;
 	reconcile->names_pruned_ns = now;
 	name_uses_add_desired(&uses, desired);

@@ -160,6 +160,7 @@ struct put {
 	struct applied_names *applied;
 	struct writer *writer;
 	size_t known; /* keys that are sorted; later ones are being added */
+	int err;
 };
 
 static void put_name(const struct weft_name_key *key, const struct weft_name *value, void *context)
@@ -173,7 +174,7 @@ static void put_name(const struct weft_name_key *key, const struct weft_name *va
 		return;
 	err = writer_set(put->writer, MAP_NAME, key, value);
 	if (err) {
-		writer_fail(put->writer, MAP_NAME, err, "some numbers are shown without a name");
+		put->err = err;
 		return;
 	}
 	i = memory_grow(&applied->keys, &applied->count, &applied->capacity,
@@ -181,18 +182,53 @@ static void put_name(const struct weft_name_key *key, const struct weft_name *va
 	applied->keys[i] = *key;
 }
 
-void applied_names_put(struct applied_names *applied, struct writer *writer)
+int applied_names_put(struct applied_names *applied, struct writer *writer)
 {
-	struct put put = { applied, writer, applied->count };
+	struct put put = { applied, writer, applied->count, 0 };
 
 	names_each(applied->names, put_name, &put);
 	if (applied->count > put.known)
 		keys_sort(applied);
+	applied->full = put.err != 0;
+	return put.err;
 }
 
 bool applied_names_crowded(const struct applied_names *applied, const struct maps *maps)
 {
-	return applied->count > maps_max_entries(maps, MAP_NAME) / 4 * 3;
+	return applied->full || applied->count > maps_max_entries(maps, MAP_NAME) / 4 * 3;
+}
+
+struct forget {
+	const struct applied_names *applied;
+	const struct name_uses *uses;
+	struct weft_name_key *items;
+	size_t count, capacity;
+};
+
+static void forget_name(const struct weft_name_key *key, const struct weft_name *value,
+			void *context)
+{
+	struct forget *forget = context;
+	size_t i;
+
+	(void)value;
+	if (keys_have(forget->uses->items, forget->uses->count, key) ||
+	    keys_have(forget->applied->keys, forget->applied->count, key))
+		return;
+	i = memory_grow(&forget->items, &forget->count, &forget->capacity, sizeof(*forget->items));
+	forget->items[i] = *key;
+}
+
+/* Or they would take the room that is made for others. */
+static void forget_unwritten(struct applied_names *applied, const struct name_uses *uses)
+{
+	struct forget forget = { .applied = applied, .uses = uses };
+	size_t i;
+
+	names_each(applied->names, forget_name, &forget);
+	for (i = 0; i < forget.count; i++)
+		names_drop(applied->names, forget.items[i].kind, forget.items[i].id);
+	free(forget.items);
 }
 
 void applied_names_prune(struct applied_names *applied, const struct name_uses *uses,
@@ -201,6 +237,7 @@ void applied_names_prune(struct applied_names *applied, const struct name_uses *
 	size_t i, kept = 0;
 	int err;
 
+	forget_unwritten(applied, uses);
 	for (i = 0; i < applied->count; i++) {
 		const struct weft_name_key key = applied->keys[i];
 

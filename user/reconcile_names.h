@@ -7,6 +7,7 @@
 #ifndef WEFT_USER_RECONCILE_NAMES_H
 #define WEFT_USER_RECONCILE_NAMES_H
 
+#include <stdbool.h>
 #include "policy/names.h"
 #include "user/reconcile_write.h"
 
@@ -28,6 +29,7 @@ struct applied_names {
 	struct names *names;	    /* not owned */
 	struct weft_name_key *keys; /* in weft_name; sorted by (kind, id) */
 	size_t count, capacity;
+	bool full; /* some did not fit the last time */
 };
 
 /* Reads the map and seeds `names` with it. */
@@ -36,11 +38,11 @@ int applied_names_load(struct applied_names *applied, struct names *names, const
 void applied_names_reserve(struct applied_names *applied, const struct name_uses *uses);
 void applied_names_clear(struct applied_names *applied);
 
-/* Writes the names that the map has not. */
-void applied_names_put(struct applied_names *applied, struct writer *writer);
+/* Writes the names that the map has not. 0, or why some are not there. */
+int applied_names_put(struct applied_names *applied, struct writer *writer);
 /* Is it time to forget names? */
 bool applied_names_crowded(const struct applied_names *applied, const struct maps *maps);
-/* Forgets the names that are not in `uses` (sorted). */
+/* Forgets the names that are not in `uses` (sorted), written or not. */
 void applied_names_prune(struct applied_names *applied, const struct name_uses *uses,
 			 struct writer *writer);
 

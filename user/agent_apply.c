@@ -250,7 +250,7 @@ static void sweep(struct agent *agent)
 void agent_work(struct agent *agent)
 {
 	bool compiling = agent->want_compile, applying = agent->want_apply || compiling;
-	bool locating = agent->want_locate || compiling, failed = false;
+	bool locating = agent->want_locate || compiling, failed = false, news;
 	uint64_t compile_us = 0;
 
 	if (!agent->synced || !(applying || locating))
@@ -266,9 +266,13 @@ void agent_work(struct agent *agent)
 		compile_us = compile(agent);
 	if (locating)
 		failed = locate(agent, &applying) != 0;
+	news = locating && missing_update(agent);
 	applying |= locating && attachments_guard_is_over(agent);
-	if (!applying && !failed)
+	if (!applying && !failed) {
+		if (news)
+			agent_collect_findings(agent);
 		return;
+	}
 	failed |= apply(agent, compile_us) != 0;
 	attach(agent);
 	if (agent->want_sweep)

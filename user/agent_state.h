@@ -23,6 +23,13 @@ struct attachment {
 	bool guard; /* its pod is gone, see attachments_guard() */
 };
 
+/* A pod of this node that has an address and no place. */
+struct missing_pod {
+	char *uid;
+	uint64_t since_ns;
+	bool told; /* it is a finding */
+};
+
 enum agent_signal { AGENT_SIGTERM, AGENT_SIGINT, AGENT_SIGHUP, AGENT_SIGNALS };
 
 struct agent {
@@ -65,6 +72,9 @@ struct agent {
 	struct attachment *attachments; /* sorted by ifindex */
 	size_t attachment_count, attachment_capacity;
 	size_t pods_attached;
+
+	struct missing_pod *missing; /* sorted by uid */
+	size_t missing_count;
 
 	bool judged;  /* a policy of this agent's making was applied once */
 	bool synced;  /* the source delivered everything once */
@@ -110,6 +120,11 @@ bool attachments_attach(struct agent *agent);
 /* Detaches what neither a place nor weft_iface knows any more. */
 void attachments_detach(struct agent *agent);
 const struct attachment *attachments_find(const struct agent *agent, uint32_t ifindex);
+
+/* agent_missing.c: after locating. True when the findings are other ones now. */
+bool missing_update(struct agent *agent);
+void missing_report(const struct agent *agent, struct findings *findings);
+void missing_clear(struct agent *agent);
 
 /* agent_sweep.c: cuts connections that the policy in force does not allow. False: some pod could
  * not be looked through. */

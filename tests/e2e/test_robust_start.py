@@ -123,6 +123,31 @@ def test_weft_check_names_the_same_missing_privileges(cluster):
         assert done.returncode != 0 and missing in done.stdout, done
 
 
+def page(cluster, path):
+    """A page of the second agent."""
+    return json.loads(cluster.get("a", path, 9999))
+
+
+def test_pods_that_cannot_be_found_are_told(cluster):
+    """The wrong --cgroup looks well at first: the agent is ready, and governs no pod."""
+    process = weftd(cluster.mesh, "a", *other(cluster), "--cgroup",
+                    cluster.nodes["a"]["cgroup"] + "/host")
+    try:
+        read_until(process, "msg=ready")
+        found = wait_until(lambda: [one for one in page(cluster, "/v1/findings")["items"]
+                                    if one["reason"] == "PodNotFound"], 10)
+        assert {one["object"]["name"] for one in found} == {"web", "caller", "intruder"}, found
+        assert all("/host" in one["message"] and "not governed" in one["consequence"]
+                   for one in found)
+        assert not any(one["attached"] for one in page(cluster, "/v1/status")["pods"])
+    finally:
+        process.terminate()
+        out, _ = process.communicate(timeout=10)
+        cluster.mesh.weft("a", "--bpffs", other(cluster)[1], "detach")
+    assert process.returncode == 0 and "Sanitizer" not in out, out
+    assert not [one for one in cluster.findings("a") if one["reason"] == "PodNotFound"]
+
+
 def test_the_folder_goes_and_comes_back_while_it_runs(cluster):
     """Last good policy stays, a finding says why, and the agent finds the new folder."""
     mesh = cluster.mesh
@@ -136,8 +161,7 @@ def test_the_folder_goes_and_comes_back_while_it_runs(cluster):
         read_until(process, "msg=ready")
 
         def findings():
-            out = mesh.on_node("a", "curl", "-sS", "http://127.0.0.1:9999/v1/findings")
-            return [one for one in json.loads(out)["items"]
+            return [one for one in page(cluster, "/v1/findings")["items"]
                     if one["reason"] == "FolderUnreadable"]
 
         before = mesh.weft_json("a", *weft, "get", "policies")[1]

@@ -7,6 +7,7 @@ status are computed from these; the evidence stays in build/demo/.
 """
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess

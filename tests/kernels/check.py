@@ -13,6 +13,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import sys
 import time
 
@@ -113,6 +114,8 @@ def main():
     unknown = set(args.kernels) - set(names)
     if unknown:
         parser.error("unknown kernel: %s" % " ".join(sorted(unknown)))
+    # ended from outside: take the guest along and its files
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     build = pathlib.Path(args.build).resolve()
     lock = lock_folder(build / "kernels")
     tally, reason = Tally(), missing()

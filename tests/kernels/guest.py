@@ -165,8 +165,8 @@ def run(image, build, work, plan, timeout_s):
         finally:
             process.kill()
             process.wait()
-    for name in ("vmlinux", "initramfs"):
-        (work / name).unlink(missing_ok=True)
+            for name in ("vmlinux", "initramfs"):
+                (work / name).unlink(missing_ok=True)
     if code != 0 or not (results / "status").exists():
         raise GuestError("%s\n%s" % (
             "no end within %d s" % timeout_s if code is None else "QEMU ended early, with %d" % code,

@@ -88,7 +88,8 @@ def kill_at_random(cluster, where, chance):
     second = weftd(cluster.mesh, where)
     time.sleep(chance.uniform(0.05, 0.4))
     second.kill()
-    second.communicate()
+    said, _ = second.communicate()
+    assert "Sanitizer" not in said and "runtime error" not in said, said
 
 
 def test_kill_at_any_moment_under_load(cluster):

@@ -115,6 +115,29 @@ def test_a_wrong_start_says_so_in_one_line(cluster, name, arguments, wrap, code,
     assert nothing_left(cluster), "%s left pins" % name
 
 
+def test_of_several_agents_that_start_at_once_one_wins(cluster):
+    root = other(cluster)[:2]
+    started = [weftd(cluster.mesh, "a", *root, "--listen", "127.0.0.1:%d" % (9990 + i))
+               for i in range(5)]
+    try:
+        wait_until(lambda: sum(one.poll() is None for one in started) == 1, 10, "one survivor")
+        winner = next(one for one in started if one.poll() is None)
+        read_until(winner, "msg=ready")
+        for one in started:
+            if one is not winner:
+                out, _ = one.communicate()
+                assert one.returncode == CANNOT and "an agent is running on it" in out, out
+        winner.terminate()
+        out, _ = winner.communicate(timeout=10)
+        assert winner.returncode == 0 and "Sanitizer" not in out, out
+    finally:
+        for one in started:
+            one.kill()
+            one.wait()
+        assert cluster.mesh.weft("a", *root, "detach").returncode == 0
+    assert nothing_left(cluster)
+
+
 def test_weft_check_names_the_same_missing_privileges(cluster):
     for missing in ("CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_NET_ADMIN"):
         wrap = drop(missing[4:].lower())

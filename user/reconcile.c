@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "policy/memory.h"
+#include "user/reconcile_leaving.h"
 #include "user/reconcile_names.h"
 #include "user/reconcile_policy.h"
 #include "user/reconcile_rows.h"
@@ -28,6 +29,7 @@ struct reconcile {
 struct wanted {
 	const struct desired *desired;
 	struct rows peers, interfaces, namespaces;
+	struct leaving leaving;
 };
 
 static uint64_t clock_ns(void)
@@ -240,8 +242,19 @@ static void wanted_fill(struct wanted *wanted, const struct reconcile *reconcile
 	keep_unplaced(&wanted->namespaces, &reconcile->namespaces, desired);
 }
 
+static void wanted_find_leaving(struct wanted *wanted, const struct reconcile *reconcile)
+{
+	const struct rows *const before[] = { &reconcile->peers, &reconcile->interfaces,
+					      &reconcile->namespaces };
+	const struct rows *const after[] = { &wanted->peers, &wanted->interfaces,
+					     &wanted->namespaces };
+
+	leaving_find(&wanted->leaving, before, after, sizeof(after) / sizeof(after[0]));
+}
+
 static void wanted_clear(struct wanted *wanted)
 {
+	leaving_clear(&wanted->leaving);
 	rows_clear(&wanted->peers);
 	rows_clear(&wanted->interfaces);
 	rows_clear(&wanted->namespaces);
@@ -256,7 +269,8 @@ static bool put_all(struct reconcile *reconcile, const struct wanted *wanted, bo
 
 	writer_begin(writer);
 	names_err = applied_names_put(&reconcile->names, writer);
-	changed = applied_policy_put(&reconcile->policy, wanted->desired, last_try, writer);
+	changed = applied_policy_put(&reconcile->policy, wanted->desired, &wanted->leaving,
+				     last_try, writer);
 	changed |= rows_put(&reconcile->peers, &wanted->peers, writer,
 			    "some addresses stay unknown, which enforced pods refuse");
 	changed |= rows_put(&reconcile->interfaces, &wanted->interfaces, writer,
@@ -314,6 +328,7 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 
 	memset(result, 0, sizeof(*result));
 	wanted_fill(&wanted, reconcile, desired, places, place_count);
+	wanted_find_leaving(&wanted, reconcile);
 	/* What an agent that died left behind, before it is in the way. */
 	applied_policy_purge(&reconcile->policy, &writer);
 	result->policy_changed = put_all(reconcile, &wanted, false, &writer);
@@ -321,6 +336,7 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 		result->policy_changed |= prune_all(reconcile, &wanted, &writer);
 	/* In force from here on; what follows makes room. */
 	result->duration_us = (clock_ns() - begin) / 1000;
+	applied_policy_settle(&reconcile->policy, desired, &wanted.leaving, &writer);
 	applied_policy_purge(&reconcile->policy, &writer);
 	if (writer.err) {
 		result->policy_changed |= put_all(reconcile, &wanted, true, &writer);

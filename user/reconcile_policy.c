@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "policy/memory.h"
+#include "user/reconcile_leaving.h"
 
 /* An entry of weft_policy as it is in the map. */
 struct loaded_entry {
@@ -311,10 +312,11 @@ static bool dest_loses(const struct applied_dest *dest, const struct desired_des
 
 /*
  * The new rules do not fit beside the old ones: takes away, in place, what is no longer
- * allowed. Needs no room in any map, and at every moment less is allowed than before.
+ * allowed. Needs no room in any map, and at every moment less is allowed than before. An
+ * error means that only the number of entries, which readers are shown, is not right.
  */
-static void dest_narrow(struct applied_dest *dest, const struct desired_dest *wanted,
-			struct writer *writer)
+static int dest_narrow(struct applied_dest *dest, const struct desired_dest *wanted,
+		       struct writer *writer)
 {
 	size_t i, from = 0, kept = 0;
 	struct weft_dest value = { .generation = dest->generation };
@@ -343,7 +345,9 @@ static void dest_narrow(struct applied_dest *dest, const struct desired_dest *wa
 	}
 	dest->count = kept;
 	value.entries = (uint32_t)kept;
-	dest->rewrite = writer_set(writer, MAP_DEST, &dest->identity, &value) != 0;
+	err = writer_set(writer, MAP_DEST, &dest->identity, &value);
+	dest->rewrite = err != 0;
+	return err;
 }
 
 static bool dest_equal(const struct applied_dest *dest, const struct desired_dest *wanted)
@@ -379,8 +383,28 @@ static bool dest_update(struct applied_policy *policy, struct applied_dest *dest
 	return loses;
 }
 
-bool applied_policy_put(struct applied_policy *policy, const struct desired *desired, bool narrow,
-			struct writer *writer)
+/* A destination that is there already. Returns whether a rule was taken back. */
+static bool dest_put(struct applied_policy *policy, struct applied_dest *dest,
+		     const struct desired_dest *wanted, const struct leaving *leaving, bool narrow,
+		     struct writer *writer)
+{
+	bool loses = dest_loses(dest, wanted);
+	struct desired_dest both;
+
+	if (dest_equal(dest, wanted))
+		return false;
+	/* At the last try room is short. */
+	if (narrow || !leaving->count)
+		return dest_update(policy, dest, wanted, narrow, writer);
+	both = leaving_add_rules(leaving, dest, wanted);
+	if (!dest_equal(dest, &both))
+		dest_update(policy, dest, &both, false, writer);
+	free(both.entries);
+	return loses;
+}
+
+bool applied_policy_put(struct applied_policy *policy, const struct desired *desired,
+			const struct leaving *leaving, bool narrow, struct writer *writer)
 {
 	size_t i = 0, j, added, known = policy->dest_count;
 	bool lost = false;
@@ -394,9 +418,8 @@ bool applied_policy_put(struct applied_policy *policy, const struct desired *des
 		while (i < known && policy->dests[i].identity < wanted->identity)
 			i++;
 		if (i < known && policy->dests[i].identity == wanted->identity) {
-			if (!dest_equal(&policy->dests[i], wanted))
-				lost |= dest_update(policy, &policy->dests[i], wanted, narrow,
-						    writer);
+			lost |= dest_put(policy, &policy->dests[i], wanted, leaving, narrow,
+					 writer);
 			continue;
 		}
 		err = dest_switch(policy, NULL, wanted, writer, &generation, &full);
@@ -415,6 +438,38 @@ bool applied_policy_put(struct applied_policy *policy, const struct desired *des
 	if (policy->dest_count > known)
 		dests_sort(policy);
 	return lost;
+}
+
+void applied_policy_settle(struct applied_policy *policy, const struct desired *desired,
+			   const struct leaving *leaving, struct writer *writer)
+{
+	struct desired_dest rest;
+	bool waited = false;
+	size_t i = 0, j;
+	int err;
+
+	for (j = 0; leaving->count && j < desired->dest_count; j++) {
+		const struct desired_dest *wanted = &desired->dests[j];
+
+		while (i < policy->dest_count && policy->dests[i].identity < wanted->identity)
+			i++;
+		if (i == policy->dest_count || policy->dests[i].identity != wanted->identity ||
+		    dest_equal(&policy->dests[i], wanted))
+			continue;
+		rest = leaving_drop_rules(leaving, &policy->dests[i], wanted);
+		err = 0;
+		if (rest.entry_count < policy->dests[i].count) {
+			/* A program may have looked up the pod before it changed. */
+			if (!waited)
+				writer_wait_for_readers();
+			waited = true;
+			err = dest_narrow(&policy->dests[i], &rest, writer);
+		}
+		if (err)
+			writer_fail(writer, MAP_DEST, err, "identity %u shows too many rules",
+				    wanted->identity);
+		free(rest.entries);
+	}
 }
 
 bool applied_policy_prune(struct applied_policy *policy, const struct desired *desired,

@@ -9,6 +9,8 @@
 
 #include "user/reconcile_write.h"
 
+struct leaving;
+
 struct applied_dest {
 	uint32_t identity, generation;
 	struct desired_entry *entries; /* sorted as in struct desired_dest */
@@ -37,12 +39,16 @@ int applied_policy_load(struct applied_policy *policy, const struct maps *maps);
 void applied_policy_clear(struct applied_policy *policy);
 
 /*
- * Writes what differs. A destination whose rules do not fit keeps its old ones or, with
- * `narrow`, those of them that are still wanted: a full map never keeps a rule alive that
- * was taken back. Returns whether a rule was taken back.
+ * Writes what differs; rules of those who are leaving stay until applied_policy_settle(). A
+ * destination whose rules do not fit keeps its old ones or, with `narrow`, those of them that
+ * are still wanted: a full map never keeps a rule alive that was taken back. Returns whether a
+ * rule was taken back.
  */
-bool applied_policy_put(struct applied_policy *policy, const struct desired *desired, bool narrow,
-			struct writer *writer);
+bool applied_policy_put(struct applied_policy *policy, const struct desired *desired,
+			const struct leaving *leaving, bool narrow, struct writer *writer);
+/* The peers are written: takes away what the last put kept for those who left. */
+void applied_policy_settle(struct applied_policy *policy, const struct desired *desired,
+			   const struct leaving *leaving, struct writer *writer);
 /* Puts destinations that are not wanted out of force. Returns whether there were any. */
 bool applied_policy_prune(struct applied_policy *policy, const struct desired *desired,
 			  struct writer *writer);

@@ -286,6 +286,44 @@ static bool rules_are_common(const struct rules *rules, const struct desired_des
 	return at == rules->count;
 }
 
+static bool wish_has_identity(const struct wish *wish, uint32_t identity)
+{
+	size_t i;
+
+	for (i = 0; i < wish->desired.peer_count; i++)
+		if (wish->desired.peers[i].peer.identity == identity)
+			return true;
+	for (i = 0; i < wish->place_count; i++)
+		if (wish->places[i].local.peer.identity == identity)
+			return true;
+	return false;
+}
+
+/* The new rules, and old ones of sources that nobody will be any more. */
+static bool rules_wait_for_peers(const struct rules *rules, const struct desired_dest *old,
+				 const struct desired_dest *new, const struct wish *wish)
+{
+	size_t i, at = 0, olds = 0;
+
+	for (i = 0; i < rules->count; i++) {
+		const struct desired_entry *rule = &rules->items[i];
+
+		if (new &&at < new->entry_count &&
+		    !memcmp(&new->entries[at], rule, sizeof(*rule))) {
+			at++;
+			continue;
+		}
+		while (old && olds < old->entry_count &&
+		       rule_compare(&old->entries[olds], rule) < 0)
+			olds++;
+		if (!old || olds == old->entry_count ||
+		    memcmp(&old->entries[olds], rule, sizeof(*rule)) ||
+		    wish_has_identity(wish, rule->src_identity))
+			return false;
+	}
+	return at == (new ? new->entry_count : 0);
+}
+
 static const struct desired_service *service_of(const struct wish *wish,
 						const struct weft_service_key *key)
 {
@@ -396,6 +434,7 @@ void mapset_expect_whole(const struct maps *maps, const struct wish *old, const 
 
 		rules_in_force(maps, identity, &rules);
 		assert_true(rules_equal(&rules, before) || rules_equal(&rules, after) ||
+			    rules_wait_for_peers(&rules, before, after, new) ||
 			    (common && rules_are_common(&rules, before, after)));
 	}
 	expect_whole_services(maps, old, old, new);

@@ -639,6 +639,75 @@ static void test_no_moment_without_rules_or_endpoints(void **state)
 	close_all(&f);
 }
 
+/* As the programs ask: who is it, and may he? The pod is 300 or 301, its rule goes with it. */
+static bool pod_is_allowed(const struct maps *maps)
+{
+	struct weft_addr address = { .b = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 7 } };
+	struct weft_policy_key key = { .dst_identity = 310, .port = 80, .proto = 6 };
+	struct weft_peer peer, again;
+	struct weft_policy policy;
+	struct weft_dest dest;
+
+	do {
+		if (maps_get(maps, MAP_IDENT, &address, &peer) ||
+		    maps_get(maps, MAP_DEST, &key.dst_identity, &dest))
+			return false;
+		key.src_identity = peer.identity;
+		key.generation = dest.generation;
+		if (!maps_get(maps, MAP_POLICY, &key, &policy))
+			return true;
+		/* What a program waits for no longer than it runs, this thread may miss. */
+		if (maps_get(maps, MAP_IDENT, &address, &again) ||
+		    maps_get(maps, MAP_DEST, &key.dst_identity, &dest))
+			return false;
+	} while (again.identity != peer.identity || dest.generation != key.generation);
+	return false;
+}
+
+static void *ask_all_the_time(void *context)
+{
+	struct reader *reader = context;
+
+	while (!reader->stop) {
+		if (!pod_is_allowed(reader->maps))
+			reader->failed = true;
+		reader->looks++;
+	}
+	return NULL;
+}
+
+static void test_no_moment_between_two_identities(void **state)
+{
+	struct reader reader = {};
+	struct wish *wishes[2];
+	pthread_t thread;
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	open_with(&f, NULL);
+	for (i = 0; i < 2; i++) {
+		wishes[i] = wish_new();
+		wish_add_peer(wishes[i], 7, 300 + i, 0);
+		wish_add_dest(wishes[i], 310);
+		wish_add_entry(wishes[i], 300 + i, 80, WEFT_POLICY_ALLOW);
+	}
+	assert_int_equal(apply(&f, wishes[0]), 0);
+	reader.maps = f.maps;
+	assert_int_equal(pthread_create(&thread, NULL, ask_all_the_time, &reader), 0);
+	for (i = 1; i < 100; i++) {
+		assert_int_equal(apply(&f, wishes[i % 2]), 0);
+		mapset_expect(f.maps, wishes[i % 2]);
+	}
+	reader.stop = true;
+	pthread_join(thread, NULL);
+	assert_false(reader.failed);
+	assert_true(reader.looks > 100);
+	wish_free(wishes[0]);
+	wish_free(wishes[1]);
+	close_all(&f);
+}
+
 /* Inconsistent maps, as no agent should leave them. */
 static void test_damaged_maps_are_repaired(void **state)
 {
@@ -701,6 +770,7 @@ int main(void)
 		cmocka_unit_test(test_names_survive_and_are_never_given_twice),
 		cmocka_unit_test(test_names_that_nobody_uses_go_when_it_is_crowded),
 		cmocka_unit_test(test_no_moment_without_rules_or_endpoints),
+		cmocka_unit_test(test_no_moment_between_two_identities),
 		cmocka_unit_test(test_damaged_maps_are_repaired),
 	};
 

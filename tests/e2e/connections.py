@@ -94,7 +94,7 @@ class Scene:
         ends = self._ends(place, port)
         assert len(ends) == 2 * len(KINDS) * len(FAMILIES), "%d ends: %s" % (len(ends), ends)
         wrong = [text for end in ends for text in describe_wrong(*end, since)]
-        assert not wrong, "\n".join(wrong)
+        assert not wrong, "\n".join(wrong[:30])
         left = self.sockets(place, port, self.addresses("server"))
         left += self.sockets("server", port, self.addresses(place))
         assert not left, "\n".join(left)
@@ -107,7 +107,7 @@ class Scene:
                                if one["kind"] == "busy"), 2, "traffic on what is still allowed")
         wrong = ["%s %s (%s): %s" % (where, name, one["kind"], one["cut"])
                  for where, name, one in self._ends(place, port) if one["cut"]]
-        assert not wrong, "\n".join(wrong)
+        assert not wrong, "\n".join(wrong[:30])
 
     def sockets(self, place, port, peers):
         """TCP sockets in a place that talk with these peers on this port, as `ss` has them."""

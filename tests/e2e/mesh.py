@@ -58,24 +58,25 @@ class Mesh(Playground):
 
     def manifest(self, kind, name, namespace):
         """(file name, object) of a published object, as the agents read it."""
-        for path in self._manifests().glob("*.yaml"):
+        for path in self.manifests_folder().glob("*.yaml"):
             document = yaml.safe_load(path.read_text(encoding="utf-8"))
             meta = document["metadata"]
             if (document["kind"], meta["name"], meta.get("namespace")) == (kind, name, namespace):
                 return path.name, document
         raise KeyError("%s %s/%s" % (kind, namespace, name))
 
-    def _manifests(self):
+    def manifests_folder(self):
+        """Where the agents read."""
         return pathlib.Path(self.status()["nodes"][0]["manifests"])
 
     def changed(self):
         """When the manifests changed last, by time.monotonic(): since then agents could know."""
-        return self._manifests().stat().st_mtime - time.time() + time.monotonic()
+        return self.manifests_folder().stat().st_mtime - time.time() + time.monotonic()
 
     def write_manifest(self, name, document):
         """Replaces a published file behind the playground's back; returns when all running agents
         have taken it in."""
-        path = self._manifests() / name
+        path = self.manifests_folder() / name
         temporary = path.with_name("." + name + ".tmp")
         temporary.write_text(json.dumps(document), encoding="utf-8")
         temporary.rename(path)

@@ -35,6 +35,11 @@ class Telemetry:
                 samples[tuple(sorted(labels.items()))] += int(found.group(2))
         return samples
 
+    def value(self, node, name):
+        """A sample without labels."""
+        return next(float(line.split()[1]) for line in self._get(node, "/metrics").splitlines()
+                    if line.startswith(name + " "))
+
     def verdicts(self, *by):
         """New verdicts: {values of the labels `by`: how many}, over all nodes."""
         new = collections.Counter()

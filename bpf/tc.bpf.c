@@ -167,6 +167,16 @@ static __always_inline bool to_pod_tcp(struct __sk_buff *skb, const struct packe
 	return true;
 }
 
+/* Answers come in by the pod's permission to call the peer, and end with it. */
+static __always_inline bool to_pod_may_answer(const struct packet *pkt,
+					      const struct weft_local *local)
+{
+	struct weft_peer peer = peer_from_addr(&pkt->src);
+
+	return policy_action(peer.flags, policy_judge(&peer, &local->peer, IPPROTO_UDP,
+						      pkt->sport)) != WEFT_VERDICT_DENY;
+}
+
 /* A whole datagram or a first fragment, which has the ports. */
 static __noinline bool to_pod_datagram(struct __sk_buff *skb, const struct packet *pkt,
 				       const struct weft_local *local, struct tc_verdict *verdict)
@@ -174,6 +184,7 @@ static __noinline bool to_pod_datagram(struct __sk_buff *skb, const struct packe
 	__u64 now = bpf_ktime_get_ns();
 	struct weft_udp_flow_key key = {};
 	struct weft_udp_flow *flow;
+	enum weft_direction opened;
 
 	udpflow_key(&key, pkt, true);
 	flow = bpf_map_lookup_elem(&weft_udp_flow, &key);
@@ -181,16 +192,19 @@ static __noinline bool to_pod_datagram(struct __sk_buff *skb, const struct packe
 	 * Before the policy: where both ends may call each other, an answer is
 	 * still an answer - its port is a client's and no edge of its own.
 	 */
-	if (udpflow_direction(flow, skb->ifindex, now) == WEFT_DIRECTION_OUTBOUND) {
+	opened = udpflow_direction(flow, skb->ifindex, now);
+	if (opened == WEFT_DIRECTION_OUTBOUND && to_pod_may_answer(pkt, local)) {
 		tc_count_udp(skb, pkt, local, WEFT_DIRECTION_OUTBOUND, true);
 		verdict->action = WEFT_VERDICT_ALLOW;
 	} else {
 		to_pod_judge(skb, pkt, local, verdict);
 		verdict->action = policy_action(local->peer.flags, verdict->reason);
-		if (verdict->action != WEFT_VERDICT_DENY) {
+		/* Only a rule turns a flow that the pod opened into one of the peer's. */
+		if (verdict->action == WEFT_VERDICT_ALLOW ||
+		    (verdict->action != WEFT_VERDICT_DENY && opened != WEFT_DIRECTION_OUTBOUND))
 			udpflow_keep(&key, flow, WEFT_DIRECTION_INBOUND, skb->ifindex, now);
+		if (verdict->action != WEFT_VERDICT_DENY)
 			tc_count_udp(skb, pkt, local, WEFT_DIRECTION_INBOUND, true);
-		}
 	}
 	if (pkt->fragment == PACKET_FIRST)
 		fragment_remember(pkt, skb->ifindex, verdict->action, now);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Who opened a UDP exchange. Answers to a flow that the pod opened pass whatever
- * the policy says, so a record must never come about through the pod's answers:
+ * Who opened a UDP exchange. Answers to a flow that the pod opened, and may open,
+ * pass without a rule of their own, so a record must never come about through the
+ * pod's answers:
  *   - a datagram that reaches the pod by policy leaves an INBOUND record, which
  *     keeps the pod's answers from counting as a flow that the pod opened - else
  *     a client whose permission was revoked would come back in as a "reply";

@@ -138,6 +138,11 @@ static void set_peer(struct tcrun *run, enum frames_host host, __u32 identity, _
 	}
 }
 
+void tcrun_set_rival(struct tcrun *run, __u32 flags)
+{
+	set_peer(run, RIVAL, RIVAL_IDENTITY, RIVAL_WORKLOAD, flags);
+}
+
 void tcrun_set_pod(struct tcrun *run, __u32 flags, bool published)
 {
 	struct weft_local local = {

@@ -49,6 +49,8 @@ int tcrun_row(struct tcrun *run, enum tcrun_hook hook, const struct frame_row *r
 
 /* The pod's flags (enum weft_peer_flag), and whether its addresses are published. */
 void tcrun_set_pod(struct tcrun *run, __u32 flags, bool published);
+/* Flags of RIVAL; without rules nobody may call it once it has WEFT_PEER_ENFORCE. */
+void tcrun_set_rival(struct tcrun *run, __u32 flags);
 /* The pod's interface is not in weft_iface. */
 void tcrun_drop_pod(struct tcrun *run);
 /* Rules for POD. */

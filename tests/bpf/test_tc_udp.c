@@ -100,6 +100,38 @@ static void replies_pass_as_long_as_the_pod_asks(void **state)
 	assert_int_equal(tcrun_verdicts(run, WEFT_HOOK_FROM_POD, 0, 0), 0);
 }
 
+/* And as long as it may ask. */
+static void answers_end_with_the_right_to_ask(void **state)
+{
+	struct tcrun *run = tcrun_require(state);
+
+	for (int family = 4; family <= 6; family += 2) {
+		tcrun_set_rival(run, 0);
+		assert_int_equal(out(run, query(RIVAL), family), TCRUN_PASS);
+		assert_int_equal(in(run, reply(RIVAL), family), TCRUN_PASS);
+		tcrun_set_rival(run, WEFT_PEER_ENFORCE);
+		assert_int_equal(in(run, reply(RIVAL), family), TCRUN_REDIRECT);
+		/* a connected socket that goes on asking changes nothing */
+		assert_int_equal(out(run, query(RIVAL), family), TCRUN_PASS);
+		assert_int_equal(in(run, reply(RIVAL), family), TCRUN_REDIRECT);
+		tcrun_set_rival(run, WEFT_PEER_PERMISSIVE);
+		assert_int_equal(in(run, reply(RIVAL), family), TCRUN_PASS);
+		/* what a permissive pod gets all the same makes no call of it */
+		tcrun_set_rival(run, WEFT_PEER_ENFORCE);
+		tcrun_set_pod(run, WEFT_PEER_PERMISSIVE, true);
+		assert_int_equal(in(run, reply(RIVAL), family), TCRUN_PASS);
+		assert_int_equal(tcrun_flow(run, family, PORT_POD, RIVAL, PORT_ANY).direction,
+				 WEFT_DIRECTION_OUTBOUND);
+		/* a rule for the peer does */
+		tcrun_set_pod(run, WEFT_PEER_ENFORCE, true);
+		tcrun_set_rule(run, RIVAL_IDENTITY, IPPROTO_UDP, PORT_POD, WEFT_POLICY_ALLOW);
+		assert_int_equal(in(run, reply(RIVAL), family), TCRUN_PASS);
+		assert_int_equal(tcrun_flow(run, family, PORT_POD, RIVAL, PORT_ANY).direction,
+				 WEFT_DIRECTION_INBOUND);
+		tcrun_drop_rule(run, RIVAL_IDENTITY, IPPROTO_UDP, PORT_POD);
+	}
+}
+
 static void answers_do_not_open_flows(void **state)
 {
 	struct tcrun *run = tcrun_require(state);
@@ -401,6 +433,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(replies_pass_as_long_as_the_pod_asks, tcrun_test_setup),
+		cmocka_unit_test_setup(answers_end_with_the_right_to_ask, tcrun_test_setup),
 		cmocka_unit_test_setup(answers_do_not_open_flows, tcrun_test_setup),
 		cmocka_unit_test_setup(denied_datagrams_leave_no_record, tcrun_test_setup),
 		cmocka_unit_test_setup(outbound_stays_outbound, tcrun_test_setup),

@@ -4,9 +4,9 @@
 
 A JSON request a line on standard input, a JSON answer a line on standard output:
   {"serve": [port, ...], "stubborn": bool}  receives; a stubborn server goes on sending, every
-     5 ms, to everybody that it ever heard from
+     5 ms, to everybody that it ever heard from: answers to nothing
   {"send": [{"name", "address", "port", "from", "mapped", "connected"}, ...]}  one datagram each
-     every 5 ms, from this own port
+     every 5 ms, from this own port, where answers are received
   {"report": true} -> {"received": {"PORT PEER'S PORT": [how many, Unix time of the last]},
      "refused": {own port: times that a send failed}}
   {"close": true}  ends all streams, forgets all peers
@@ -27,26 +27,28 @@ class Datagrams:
     def __init__(self):
         self.poll = select.poll()
         self.poll.register(sys.stdin.fileno(), select.POLLIN)
-        self.servers, self.streams, self.peers = {}, {}, set()
+        self.receivers, self.servers, self.streams, self.peers = {}, set(), {}, set()
         self.received, self.refused = {}, collections.Counter()
         self.stubborn = False
 
-    def serve(self, ports):
-        for port in ports:
-            sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    def receiver(self, family, port):
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-            sock.bind(("::", port))
-            sock.setblocking(False)
-            self.servers[sock.fileno()] = (sock, port)
-            self.poll.register(sock.fileno(), select.POLLIN)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        sock.bind(("", port))
+        sock.setblocking(False)
+        self.receivers[sock.fileno()] = (sock, port)
+        self.poll.register(sock.fileno(), select.POLLIN)
+        return sock
+
+    def serve(self, ports):
+        self.servers = {self.receiver(socket.AF_INET6, port) for port in ports}
 
     def send(self, wanted):
         address = ("::ffff:" if wanted["mapped"] else "") + wanted["address"]
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind(("", wanted["from"]))
-        sock.setblocking(False)
+        sock = self.receiver(socket.AF_INET6 if ":" in address else socket.AF_INET, wanted["from"])
         if wanted["connected"]:
             sock.connect((address, wanted["port"]))
         target = None if wanted["connected"] else (address, wanted["port"])
@@ -54,6 +56,8 @@ class Datagrams:
 
     def close(self):
         for sock, _ in self.streams.values():
+            del self.receivers[sock.fileno()]
+            self.poll.unregister(sock.fileno())
             sock.close()
         self.streams, self.peers, self.received = {}, set(), {}
         self.refused.clear()
@@ -77,9 +81,12 @@ class Datagrams:
                 one = self.received.setdefault("%d %d" % (port, peer[1]), [0, 0])
                 one[0] += 1
                 one[1] = seconds + nanoseconds / 1e9
-                self.peers.add((sock, peer))
-        except OSError:
+                if sock in self.servers:
+                    self.peers.add((sock, peer))
+        except BlockingIOError:
             pass
+        except OSError:
+            self.refused[port] += 1
 
     def tick(self):
         for port, (sock, target) in self.streams.items():
@@ -100,9 +107,9 @@ class Datagrams:
         due = time.monotonic()
         while True:
             for number, _ in self.poll.poll(max(0, due - time.monotonic()) * 1000):
-                if number in self.servers:
-                    self.receive(*self.servers[number])
-                else:
+                if number in self.receivers:
+                    self.receive(*self.receivers[number])
+                elif number == sys.stdin.fileno():
                     line = sys.stdin.readline()
                     if not line:
                         return

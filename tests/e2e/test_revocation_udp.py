@@ -12,7 +12,7 @@ from callers import Callers
 from mesh import Mesh, wait_until
 from verdict_run import WAYS
 
-PORT, KEPT = 7001, 7002
+PORT, KEPT, ASKED = 7001, 7002, 7005
 UDP_WAYS = [way for way in WAYS if way.proto == "udp"]
 PLACES = ("client-a", "client-b")
 SERVER = cases.account_ref("shop", "server")
@@ -56,6 +56,8 @@ class Scene:
         self.mesh, self.callers = mesh, callers
         self.ports = itertools.count(20000)
         self.program("server").call(serve=[PORT, KEPT], stubborn=True)
+        for place in PLACES:
+            self.program(place).call(serve=[ASKED], stubborn=True)
 
     def program(self, place):
         return self.callers.get(place, program="datagrams.py")
@@ -145,3 +147,25 @@ def test_binding_deleted(scene):
 @pytest.mark.parametrize("mode", ("disabled", "permissive"))
 def test_enforced_from_now_on(scene, mode):
     check(scene, shop(mode), shop("enforce"))
+
+
+@pytest.mark.parametrize("connected", (True, False))
+def test_answers_stop_with_the_right_to_ask(scene, connected):
+    """The server calls the clients, which answer, and go on when it may not call them any more -
+    nor may they call it."""
+    rule = [cases.route("UDPRoute", "asked", "shop", [ASKED]),
+            cases.target("asked", "shop", cases.account_ref("shop", "client"), [SERVER],
+                         [("UDPRoute", "asked")])]
+    scene.close()
+    apply(scene, [*shop("enforce"), *rule])
+    streams = [{"name": "", "port": ASKED, "from": next(scene.ports), "connected": connected,
+                "address": scene.callers.address(place, six), "mapped": False}
+               for place, six in itertools.product(PLACES, (False, True))]
+    keys = {"%d %d" % (one["from"], ASKED) for one in streams}
+    scene.program("server").call(send=streams)
+    wait_until(lambda: not keys - scene.last().keys(), 2, "arrival of every answer")
+    apply(scene, rule[1:], "delete")
+    done = time.time()
+    time.sleep(0.5)
+    late = {key: when - done for key, when in scene.last().items() if key in keys and when > done}
+    assert not late, "answers after the change: %s" % late

@@ -187,4 +187,53 @@ struct {
 	__type(value, struct weft_name);
 } weft_name SEC(".maps") __weak;
 
+/*
+ * HTTP programs (weft_abi_http.h), range by range, as weft_alias. Writer: agent, by mmap().
+ * Readers: TC, weft_judge_http. Full: the destination keeps its last rules; a finding says so.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct weft_http_arena);
+} weft_http SEC(".maps") __weak;
+
+/*
+ * Connections that HTTP rules judge. Writer and reader: TC. Full: the longest unused go; their
+ * next segment resets them (reason http_state_lost).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct weft_http_key);
+	__type(value, struct weft_http_flow);
+} weft_http_flow SEC(".maps") __weak;
+
+/* Requests by edge, rule, method and status. Writer: TC. Reader: agent. Full: as weft_edge. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct weft_request_key);
+	__type(value, struct weft_request);
+} weft_request SEC(".maps") __weak;
+
+/* Latencies of requests. Writer: TC. Reader: agent. Full: counted in WEFT_STAT_LATENCY_OVERFLOW. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct weft_latency_key);
+	__type(value, struct weft_latency);
+} weft_latency SEC(".maps") __weak;
+
+/* Working memory, one element per direction. Writer and reader: TC. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct weft_scratch);
+} weft_scratch SEC(".maps") __weak;
+
 #endif /* WEFT_MAPS_BPF_H */

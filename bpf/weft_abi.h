@@ -23,7 +23,7 @@
 #endif
 
 enum weft_abi {
-	WEFT_ABI_VERSION = 1,
+	WEFT_ABI_VERSION = 2,
 	WEFT_NAME_LEN = 256,	 /* a Kubernetes name (253) and its NUL */
 	WEFT_NAMESPACE_LEN = 64, /* a Kubernetes namespace (63) and its NUL */
 	WEFT_LISTEN_LEN = 72,	 /* "[v6 address]:port" and its NUL */
@@ -45,6 +45,7 @@ enum weft_peer_flag {
 	WEFT_PEER_LOCAL_HOST = 4, /* address of this node itself: may always reach its pods */
 	WEFT_PEER_EXTERNAL_ALLOW = 8, /* unknown sources may reach it (weft.dev/external: allow) */
 	WEFT_PEER_HOSTS_CLUSTER = 16, /* every node may reach it (weft.dev/hosts: cluster) */
+	WEFT_PEER_HTTP = 32, /* weft_iface only: some of its callers are judged by HTTP rules */
 };
 /* A pod is meshed - its calls to cluster IPs are split - with either mode. */
 #define WEFT_PEER_MESHED (WEFT_PEER_ENFORCE | WEFT_PEER_PERMISSIVE)
@@ -63,11 +64,12 @@ enum weft_reason {
 	WEFT_REASON_EXTERNAL_ALLOWED = 5, /* unknown source, weft.dev/external: allow */
 	WEFT_REASON_OWN_POD = 6,	  /* a pod to itself */
 	WEFT_REASON_UDP_REPLY = 7,	  /* answer to a flow that the pod opened */
+	WEFT_REASON_HTTP = 8,		  /* HTTP rules decide, request by request */
 	WEFT_REASON_FIRST_DENY = 32,
 	WEFT_REASON_NO_RULE = 32,		 /* no TrafficTarget allows it */
 	WEFT_REASON_UNKNOWN_SOURCE = 33,	 /* the source address is no known pod */
 	WEFT_REASON_REMOTE_HOST = 34,		 /* from another node's host address */
-	WEFT_REASON_HTTP_NOT_SUPPORTED_YET = 35, /* only HTTP rules could allow it */
+	WEFT_REASON_HTTP_NOT_SUPPORTED_YET = 35, /* not used any more */
 	WEFT_REASON_NO_ENDPOINT = 36,		 /* service port without a usable endpoint */
 	WEFT_REASON_UNKNOWN_SERVICE_PORT = 37,	 /* cluster IP, but not a port of the service */
 	WEFT_REASON_SPOOFED_SOURCE = 38,	 /* source address does not belong to the pod */
@@ -81,6 +83,28 @@ enum weft_reason {
 	WEFT_REASON_INTERNAL = 46,	    /* a map lookup that must succeed failed */
 	WEFT_REASON_OTHER_DESTINATION = 47, /* another pod's frame, flooded by a bridge */
 	WEFT_REASON_TUNNEL = 48, /* from a pod: a tunnel's packet to something that is no pod */
+	/* HTTP: see SEMANTICS "HTTP on the wire" for what is well-formed */
+	WEFT_REASON_NO_HTTP_RULE = 49,	      /* no rule allows the request */
+	WEFT_REASON_AMBIGUOUS_PATH = 50,      /* servers might read another path than the rules */
+	WEFT_REASON_HTTP_REQUEST_LINE = 51,   /* malformed, or something stands before it */
+	WEFT_REASON_HTTP_VERSION = 52,	      /* neither HTTP/1.0 nor HTTP/1.1 */
+	WEFT_REASON_HTTP_FIELD = 53,	      /* malformed field line */
+	WEFT_REASON_HTTP_HEAD_SIZE = 54,      /* head longer than --max-head */
+	WEFT_REASON_HTTP_CONTENT_LENGTH = 55, /* malformed or repeated */
+	WEFT_REASON_HTTP_TRANSFER_ENCODING = 56, /* not `chunked`, or beside Content-Length, or 1.0
+						  */
+	WEFT_REASON_HTTP_CHUNK = 57,		 /* malformed chunk size, extension or end */
+	WEFT_REASON_HTTP_HOST = 58, /* missing, repeated, malformed, not the target's authority */
+	WEFT_REASON_HTTP_UPGRADE = 59,	     /* to something else than websocket, or repeated */
+	WEFT_REASON_HTTP2 = 60,		     /* HTTP/2 preface */
+	WEFT_REASON_TLS = 61,		     /* TLS ClientHello */
+	WEFT_REASON_HTTP_UNFINISHED = 62,    /* FIN before the head ends */
+	WEFT_REASON_SYN_DATA = 63,	     /* data before the handshake is complete */
+	WEFT_REASON_URGENT = 64,	     /* TCP urgent data */
+	WEFT_REASON_HTTP_STATE_LOST = 65,    /* connection whose request boundaries are not known */
+	WEFT_REASON_RETRANSMISSION = 66,     /* other bytes than those judged before */
+	WEFT_REASON_HTTP_RULES_CHANGED = 67, /* in the middle of a head, more than a second ago */
+	WEFT_REASON_HTTP_UNVERIFIABLE = 68,  /* many segments that might be copies of judged ones */
 };
 
 enum weft_verdict_action {
@@ -110,10 +134,15 @@ struct weft_addr {
 	__u8 b[16];
 } __attribute__((aligned(4)));
 
+#include "weft_abi_http.h"
+
 /* weft_config[0]: who owns these maps. Written by the agent at start. */
 struct weft_config {
 	__u32 abi_version;
-	__u32 agent_pid;	      /* in the agent's pid namespace */
+	__u32 agent_pid;      /* in the agent's pid namespace */
+	__u64 http_key[2];    /* secret of the hashes in weft_http_flow; set once */
+	__u32 request_sample; /* requests that become events: of 2^32; those denied always do */
+	__u32 request_path;   /* bytes of a path in an event, at most WEFT_HTTP_PATH_LEN */
 	char listen[WEFT_LISTEN_LEN]; /* ADDR:PORT of the agent's HTTP server */
 	char node[WEFT_NAME_LEN];     /* the node's name */
 };
@@ -131,7 +160,7 @@ struct weft_peer {
  */
 struct weft_local {
 	struct weft_peer peer;
-	__u32 pad;
+	__s32 nsid; /* of the pod's network namespace, seen from the node's; -1 = none */
 	struct weft_addr addr[2]; /* the pod's own addresses, ::ffff:v4 first; all-zero = none */
 };
 
@@ -143,6 +172,8 @@ struct weft_local {
 struct weft_dest {
 	__u32 generation;
 	__u32 entries; /* number of weft_policy entries, for the reader */
+	__u32 http;    /* offset of its HTTP program in weft_http; 0 = none */
+	__u32 pad;
 };
 
 struct weft_policy_key {
@@ -156,11 +187,16 @@ struct weft_policy_key {
 
 enum weft_policy_action {
 	WEFT_POLICY_ALLOW = 1,
-	WEFT_POLICY_HTTP = 2, /* only HTTP rules: denied until HTTP is judged */
+	WEFT_POLICY_HTTP = 2, /* HTTP rules decide */
 };
 
+/*
+ * The entry of the exact port includes what the one of any port says, so that one answer is
+ * enough: ALLOW there makes it ALLOW, HTTP rules there are in its mask.
+ */
 struct weft_policy {
 	enum weft_policy_action action;
+	__u32 mask; /* HTTP: set (of the program) of the units that this source may use here */
 };
 
 /* weft_service: a port of a cluster IP -> its endpoint table. */
@@ -324,8 +360,15 @@ enum weft_stat {
 	WEFT_STAT_UDP_PEER_FAILED = 5,	   /* weft_udp_peer could not be written: send refused */
 	WEFT_STAT_UDP_FLOW_FAILED = 6, /* weft_udp_flow could not be written: reply will be denied
 					*/
-	WEFT_STAT_FRAG_FAILED = 7,   /* weft_frag could not be written: fragments will be denied */
-	WEFT_STAT_REJECT_FAILED = 8, /* RST or ICMP could not be built: dropped in silence */
+	WEFT_STAT_FRAG_FAILED = 7,    /* weft_frag could not be written: fragments will be denied */
+	WEFT_STAT_REJECT_FAILED = 8,  /* RST or ICMP could not be built: dropped in silence */
+	WEFT_STAT_HTTP_REORDERED = 9, /* segment of a head dropped until what is before it comes */
+	WEFT_STAT_HTTP_BUSY = 10,     /* segment dropped: another CPU reads the connection */
+	WEFT_STAT_HTTP_UNVERIFIED = 11, /* segment dropped: nothing tells if it is a true copy */
+	WEFT_STAT_HTTP_WAITING = 12, /* denied request dropped until earlier answers are through */
+	WEFT_STAT_HTTP_FLOW_FAILED = 13, /* weft_http_flow could not be written: SYN dropped */
+	WEFT_STAT_REQUEST_OVERFLOW = 14, /* weft_request full: counted under its all-zero key */
+	WEFT_STAT_LATENCY_OVERFLOW = 15, /* weft_latency full: not counted there */
 	WEFT_STAT_COUNT,
 };
 
@@ -333,6 +376,7 @@ enum weft_stat {
 enum weft_event_type {
 	WEFT_EVENT_VERDICT = 1, /* denied or would_deny */
 	WEFT_EVENT_TCP_CLOSE = 2,
+	WEFT_EVENT_REQUEST = 3, /* struct weft_request_event: answered (sampled), or denied (all) */
 };
 
 struct weft_event {
@@ -360,12 +404,24 @@ struct weft_event {
 	__u32 retransmits;
 };
 
+/* The first member has the ends; its bytes and duration are zero. */
+struct weft_request_event {
+	struct weft_event event;
+	__u64 latency_ns; /* answered: from the end of the head to the first byte of the answer */
+	__u32 rule;	  /* weft_name id; 0 = none */
+	__u16 status;	  /* as sent, 403 when weft denied it, 0 = reset */
+	__u8 method;	  /* enum weft_http_method */
+	__u8 path_len;	  /* bytes in `path`: cut at the query, at WEFT_HTTP_PATH_LEN */
+	char path[WEFT_HTTP_PATH_LEN];
+};
+
 /* weft_name: numbers to names; for people, for labels, and to allocate them again after a restart.
  */
 enum weft_name_kind {
 	WEFT_NAME_IDENTITY = 1, /* name = ServiceAccount, detail = class or "" */
 	WEFT_NAME_WORKLOAD = 2, /* name = owner, detail = "Kind/ServiceAccount" */
 	WEFT_NAME_SERVICE = 3,	/* name = Service, detail = "" */
+	WEFT_NAME_RULE = 4,	/* name = TrafficTarget, detail = "HTTPRouteGroup/match" */
 };
 
 struct weft_name_key {
@@ -392,17 +448,29 @@ struct weft_question {
 	struct weft_peer dst_peer;
 };
 
+/* The program weft_judge_http: a request's head in question. */
+enum { WEFT_QUESTION_HEAD_LEN = 8192 };
+
+struct weft_http_question {
+	struct weft_question question; /* reason HTTP: the rest is judged */
+	enum weft_reason reason;       /* of the request; HTTP when a rule allows it */
+	__u32 rule;		       /* weft_name id */
+	__u32 length;		       /* asked: bytes in `head` */
+	__u32 pad;
+	char head[WEFT_QUESTION_HEAD_LEN]; /* asked */
+};
+
 #define WEFT_ASSERT_SIZE(type, size)                  \
 	_Static_assert(sizeof(struct type) == (size), \
 		       #type " changed its size: new WEFT_ABI_VERSION?")
 
 WEFT_ASSERT_SIZE(weft_addr, 16);
-WEFT_ASSERT_SIZE(weft_config, 336);
+WEFT_ASSERT_SIZE(weft_config, 360);
 WEFT_ASSERT_SIZE(weft_peer, 12);
 WEFT_ASSERT_SIZE(weft_local, 48);
-WEFT_ASSERT_SIZE(weft_dest, 8);
+WEFT_ASSERT_SIZE(weft_dest, 16);
 WEFT_ASSERT_SIZE(weft_policy_key, 16);
-WEFT_ASSERT_SIZE(weft_policy, 4);
+WEFT_ASSERT_SIZE(weft_policy, 8);
 WEFT_ASSERT_SIZE(weft_service_key, 20);
 WEFT_ASSERT_SIZE(weft_service, 24);
 WEFT_ASSERT_SIZE(weft_alias, 8);
@@ -424,5 +492,19 @@ WEFT_ASSERT_SIZE(weft_event, 112);
 WEFT_ASSERT_SIZE(weft_name_key, 8);
 WEFT_ASSERT_SIZE(weft_name, 576);
 WEFT_ASSERT_SIZE(weft_question, 68);
+WEFT_ASSERT_SIZE(weft_http_set, 64);
+WEFT_ASSERT_SIZE(weft_http_action, 8);
+WEFT_ASSERT_SIZE(weft_http_section, 20);
+WEFT_ASSERT_SIZE(weft_http_program, 2328);
+WEFT_ASSERT_SIZE(weft_http_run, 32);
+WEFT_ASSERT_SIZE(weft_http_claim, 96);
+WEFT_ASSERT_SIZE(weft_http_key, 36);
+WEFT_ASSERT_SIZE(weft_http_flow, 624);
+WEFT_ASSERT_SIZE(weft_request_key, 16);
+WEFT_ASSERT_SIZE(weft_request, 16);
+WEFT_ASSERT_SIZE(weft_latency_key, 16);
+WEFT_ASSERT_SIZE(weft_latency, 8);
+WEFT_ASSERT_SIZE(weft_request_event, 224);
+WEFT_ASSERT_SIZE(weft_http_question, 8276);
 
 #endif /* WEFT_ABI_H */

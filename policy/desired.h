@@ -20,12 +20,15 @@ struct desired_entry { /* weft_policy without generation */
 	uint16_t port; /* WEFT_ANY_PORT allowed */
 	uint8_t proto;
 	uint8_t action; /* enum weft_policy_action */
+	uint32_t mask;	/* set in the destination's HTTP program; 0 unless action is HTTP */
 };
 
 struct desired_dest { /* weft_dest and its weft_policy entries */
 	uint32_t identity;
 	struct desired_entry *entries; /* sorted by (src_identity, proto, port) */
 	size_t entry_count;	       /* 0 never appears: such a dest is left out */
+	uint8_t *http; /* its HTTP program (struct weft_http_program), generation 0; NULL = none */
+	uint32_t http_size; /* bytes */
 };
 
 struct desired_service { /* weft_service and its table */

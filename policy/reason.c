@@ -20,6 +20,7 @@ static const struct {
 					   "(weft.dev/external: allow)." },
 	[WEFT_REASON_OWN_POD] = { "own_pod", "A pod may always reach itself." },
 	[WEFT_REASON_UDP_REPLY] = { "udp_reply", "It answers a flow that the pod opened." },
+	[WEFT_REASON_HTTP] = { "http", "HTTP rules decide, request by request." },
 	[WEFT_REASON_NO_RULE] = { "no_rule", "No TrafficTarget allows this source on this port." },
 	[WEFT_REASON_UNKNOWN_SOURCE] = { "unknown_source",
 					 "The source address belongs to no known pod." },
@@ -27,8 +28,8 @@ static const struct {
 				      "The source is another node; no TrafficTarget can name a "
 				      "host." },
 	[WEFT_REASON_HTTP_NOT_SUPPORTED_YET] = { "http_not_supported_yet",
-						 "Only HTTP rules could allow it, and this version "
-						 "does not judge HTTP." },
+						 "Only HTTP rules could allow it, and that version "
+						 "did not judge HTTP." },
 	[WEFT_REASON_NO_ENDPOINT] = { "no_endpoint", "The service port has no usable endpoint." },
 	[WEFT_REASON_UNKNOWN_SERVICE_PORT] = { "unknown_service_port",
 					       "The cluster IP has no such port." },
@@ -51,6 +52,41 @@ static const struct {
 					    "The frame is another pod's; a bridge flooded it." },
 	[WEFT_REASON_TUNNEL] = { "tunnel", "Pods may open IP, GRE, VXLAN and Geneve tunnels to "
 					   "pods only: a node would unpack any sender." },
+	[WEFT_REASON_NO_HTTP_RULE] = { "no_http_rule", "No HTTP rule allows the request." },
+	[WEFT_REASON_AMBIGUOUS_PATH] = { "ambiguous_path",
+					 "Servers might read another path than the rules do "
+					 "(weft.dev/ambiguous-paths: allow admits it)." },
+	[WEFT_REASON_HTTP_REQUEST_LINE] = { "http_request_line",
+					    "The request line is malformed, or something stands "
+					    "before it." },
+	[WEFT_REASON_HTTP_VERSION] = { "http_version", "It is neither HTTP/1.0 nor HTTP/1.1." },
+	[WEFT_REASON_HTTP_FIELD] = { "http_field", "A field line is malformed." },
+	[WEFT_REASON_HTTP_HEAD_SIZE] = { "http_head_size", "The head is longer than allowed." },
+	[WEFT_REASON_HTTP_CONTENT_LENGTH] = { "http_content_length",
+					      "Content-Length is malformed or repeated." },
+	[WEFT_REASON_HTTP_TRANSFER_ENCODING] = { "http_transfer_encoding",
+						 "Transfer-Encoding is something else than "
+						 "`chunked`, stands beside Content-Length, or in "
+						 "HTTP/1.0." },
+	[WEFT_REASON_HTTP_CHUNK] = { "http_chunk", "A chunk's size, extension or end is "
+						   "malformed." },
+	[WEFT_REASON_HTTP_HOST] = { "http_host", "Host is missing, repeated, malformed or not the "
+						 "target's authority." },
+	[WEFT_REASON_HTTP_UPGRADE] = { "http_upgrade", "Only an upgrade to websocket is passed." },
+	[WEFT_REASON_HTTP2] = { "http2", "HTTP/2 is not judged." },
+	[WEFT_REASON_TLS] = { "tls", "TLS cannot be judged." },
+	[WEFT_REASON_HTTP_UNFINISHED] = { "http_unfinished", "The head ended with a FIN." },
+	[WEFT_REASON_SYN_DATA] = { "syn_data", "Data came before the handshake was complete." },
+	[WEFT_REASON_URGENT] = { "urgent", "TCP urgent data cannot be judged." },
+	[WEFT_REASON_HTTP_STATE_LOST] = { "http_state_lost",
+					  "Where the connection's requests begin is not known." },
+	[WEFT_REASON_RETRANSMISSION] = { "retransmission",
+					 "Other bytes came in place of those judged before." },
+	[WEFT_REASON_HTTP_RULES_CHANGED] = { "http_rules_changed",
+					     "The rules changed in the middle of a head." },
+	[WEFT_REASON_HTTP_UNVERIFIABLE] = { "http_unverifiable",
+					    "Many segments came that might be copies of judged "
+					    "ones, or not." },
 };
 
 const char *reason_name(enum weft_reason reason)
@@ -126,6 +162,13 @@ const char *stat_name(enum weft_stat stat)
 		[WEFT_STAT_UDP_FLOW_FAILED] = "udp_flow_failed",
 		[WEFT_STAT_FRAG_FAILED] = "frag_failed",
 		[WEFT_STAT_REJECT_FAILED] = "reject_failed",
+		[WEFT_STAT_HTTP_REORDERED] = "http_reordered",
+		[WEFT_STAT_HTTP_BUSY] = "http_busy",
+		[WEFT_STAT_HTTP_UNVERIFIED] = "http_unverified",
+		[WEFT_STAT_HTTP_WAITING] = "http_waiting",
+		[WEFT_STAT_HTTP_FLOW_FAILED] = "http_flow_failed",
+		[WEFT_STAT_REQUEST_OVERFLOW] = "request_overflow",
+		[WEFT_STAT_LATENCY_OVERFLOW] = "latency_overflow",
 	};
 
 	return (size_t)stat < WEFT_STAT_COUNT ? names[stat] : "unrecognised";

@@ -123,8 +123,8 @@ static int loaded_compare(const void *a, const void *b)
 {
 	const struct weft_policy_key *x = &((const struct loaded_entry *)a)->key;
 	const struct weft_policy_key *y = &((const struct loaded_entry *)b)->key;
-	struct desired_entry left = { x->src_identity, x->port, x->proto, 0 };
-	struct desired_entry right = { y->src_identity, y->port, y->proto, 0 };
+	struct desired_entry left = { x->src_identity, x->port, x->proto, 0, 0 };
+	struct desired_entry right = { y->src_identity, y->port, y->proto, 0, 0 };
 
 	if (x->dst_identity != y->dst_identity)
 		return x->dst_identity < y->dst_identity ? -1 : 1;

@@ -273,8 +273,9 @@ struct weft_http_flow {
 	/* written towards the pod */
 	__u64 next;	  /* everything before is judged: the next byte to read, or a body's end */
 	__u64 body_start; /* the last body or chunk: [body_start, next) may be anything */
-	__u64 denied_ns;  /* since when a denied request waits for an earlier answer; 0 = none */
-	__u8 phase;	  /* enum weft_http_phase */
+	__u64 pieces_start; /* where the first of `pieces` begins */
+	__u64 denied_ns;    /* since when a denied request waits for an earlier answer; 0 = none */
+	__u8 phase;	    /* enum weft_http_phase */
 	__u8 piece_count;
 	__u8 flags; /* enum weft_http_flow_flag */
 	__u8 denied_reason;

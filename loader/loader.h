@@ -26,6 +26,7 @@ struct loader_options {
 	const char *cgroup; /* cgroup2 directory that holds the node's pods */
 	const char *node;   /* node name, for weft_config */
 	const char *listen; /* the agent's HTTP address, for weft_config */
+	uint32_t request_sample, request_path; /* as in weft_config */
 	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default of bpf/maps.bpf.h */
 	const char *object; /* path of a BPF object instead of the built-in one; for tests */
 };

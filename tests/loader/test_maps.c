@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
+#include "loader/maps_http.h"
 #include "place.h"
 
 enum { ENTRIES = 5000, TABLE = 3000 };
@@ -29,7 +30,7 @@ static void sets_and_deletes(void **state)
 {
 	struct maps *maps = loader_maps(place_open(*state));
 	struct weft_policy_key key = { 300, 1, 301, 80, 6, 0 };
-	struct weft_policy policy = { WEFT_POLICY_ALLOW }, found;
+	struct weft_policy policy = { .action = WEFT_POLICY_ALLOW }, found;
 
 	assert_int_equal(maps_get(maps, MAP_POLICY, &key, &found), -ENOENT);
 	assert_int_equal(maps_delete(maps, MAP_POLICY, &key), -ENOENT);
@@ -96,7 +97,8 @@ static void walks_all_entries(void **state)
 	seen.delete_from = ENTRIES;
 	assert_int_equal(maps_each(maps, MAP_DEST, see, &seen), 0);
 	for (id = 0; id < ENTRIES; id++)
-		assert_int_equal(maps_set(maps, MAP_DEST, &id, &(struct weft_dest){ id + 7, 1 }),
+		assert_int_equal(maps_set(maps, MAP_DEST, &id,
+					  &(struct weft_dest){ .generation = id + 7 }),
 				 0);
 	seen.delete_from = ENTRIES / 2;
 	assert_int_equal(maps_each(maps, MAP_DEST, see, &seen), 0);
@@ -225,6 +227,58 @@ static void drains_events(void **state)
 	maps_events_close(events);
 }
 
+static void maps_http_programs(void **state)
+{
+	unsigned char bytes[sizeof(struct weft_http_program) / WEFT_HTTP_UNIT * WEFT_HTTP_UNIT +
+			    WEFT_HTTP_UNIT];
+	struct weft_http_program *program = (struct weft_http_program *)bytes;
+	const uint32_t size = sizeof(bytes), at = 3 * WEFT_HTTP_UNIT, last = WEFT_HTTP_ARENA - size;
+	struct place *place = *state;
+	struct maps_http *http, *reader;
+	struct maps maps;
+
+	place_open(place);
+	memset(bytes, 0xa5, sizeof(bytes));
+	program->size = size;
+	assert_int_equal(maps_http_open(loader_maps(place->loader), &http), 0);
+	/* a map that may only be read */
+	assert_int_equal(maps_open(&maps, place->root, false, NULL), 0);
+	assert_int_equal(maps_http_open(&maps, &reader), -EACCES);
+	assert_null(maps_http_get(http, at));
+	assert_int_equal(maps_http_write(http, at, bytes, size, 17), 0);
+	assert_int_equal(maps_http_write(http, last, bytes, size, 18), 0);
+	assert_int_equal(maps_http_copy(&maps, &reader), 0);
+	maps_close(&maps);
+	assert_int_equal(maps_http_get(reader, at)->generation, 17);
+	assert_int_equal(maps_http_get(reader, last)->generation, 18);
+	assert_true(maps_http_equal(reader, at, bytes, size));
+	assert_false(maps_http_equal(reader, at, NULL, 0));
+	assert_false(maps_http_equal(reader, 0, bytes, size));
+	assert_true(maps_http_equal(reader, 0, NULL, 0));
+	maps_http_withdraw(http, at);
+	assert_int_equal(maps_http_get(reader, at)->generation, 17);
+	assert_int_equal(maps_http_get(http, at)->generation, 0);
+	assert_true(maps_http_equal(http, at, bytes, size));
+	bytes[size - 1] ^= 1;
+	assert_false(maps_http_equal(reader, at, bytes, size));
+
+	assert_int_equal(maps_http_write(http, 0, bytes, size, 1), -ERANGE);
+	assert_int_equal(maps_http_write(http, at + 8, bytes, size, 1), -ERANGE);
+	assert_int_equal(maps_http_write(http, last + WEFT_HTTP_UNIT, bytes, size, 1), -ERANGE);
+	assert_int_equal(maps_http_write(http, at, bytes, 64, 1), -ERANGE);
+	assert_int_equal(maps_http_write(http, at, bytes, UINT32_MAX - 63, 1), -ERANGE);
+	assert_null(maps_http_get(reader, at + 8));
+	assert_null(maps_http_get(reader, WEFT_HTTP_ARENA));
+	assert_null(maps_http_get(reader, UINT32_MAX - 63));
+	/* a header that does not fit */
+	program->size = WEFT_HTTP_PROGRAM_MAX + 64;
+	assert_int_equal(maps_http_write(http, at, bytes, size, 19), 0);
+	assert_null(maps_http_get(http, at));
+	maps_http_close(reader);
+	maps_http_close(http);
+	maps_http_close(NULL);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -234,6 +288,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(walks_per_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(writes_ranges, setup, teardown),
 		cmocka_unit_test_setup_teardown(drains_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(maps_http_programs, setup, teardown),
 	};
 	int failed;
 

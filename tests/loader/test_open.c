@@ -57,7 +57,7 @@ static void opens_and_adopts(void **state)
 	struct loader *loader = place_open(at);
 	struct loader_link link = place_find_link(at, "cg_weft_connect4");
 	struct loader_program program = place_find_program(at, "weft_to_pod");
-	struct weft_config config;
+	struct weft_config config, adopted;
 	struct maps maps;
 
 	read_map_ids(loader, before);
@@ -65,6 +65,8 @@ static void opens_and_adopts(void **state)
 	assert_int_equal(config.abi_version, WEFT_ABI_VERSION);
 	assert_int_equal(config.agent_pid, getpid());
 	assert_string_equal(config.node, "node-a");
+	assert_true(config.http_key[0] && config.http_key[1]);
+	assert_int_equal(config.request_sample, 0);
 	assert_int_equal(place_count_links(at), 9);
 	assert_true(link.alive && link.current);
 	assert_string_equal(link.hook, "cgroup connect4");
@@ -77,7 +79,13 @@ static void opens_and_adopts(void **state)
 	assert_int_equal(maps_set(&maps, MAP_CONFIG, &key, &config), -EPERM);
 	maps_close(&maps);
 
+	at->options.request_sample = 7;
+	at->options.request_path = 96;
 	loader = place_open(at);
+	assert_int_equal(maps_get(loader_maps(loader), MAP_CONFIG, &key, &adopted), 0);
+	assert_memory_equal(adopted.http_key, config.http_key, sizeof(config.http_key));
+	assert_int_equal(adopted.request_sample, 7);
+	assert_int_equal(adopted.request_path, 96);
 	read_map_ids(loader, after);
 	assert_memory_equal(before, after, sizeof(before));
 	assert_int_equal(place_find_link(at, "cg_weft_connect4").link_id, link.link_id);

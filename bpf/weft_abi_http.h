@@ -41,8 +41,8 @@ enum weft_http_limit {
 	WEFT_HTTP_SECTIONS_MAX = 240,
 	WEFT_HTTP_HEAD_DEFAULT = 16384, /* bytes of a head, request line to empty line */
 	WEFT_HTTP_HEAD_MAX = 65536,
-	WEFT_HTTP_PIECES = 8,
-	WEFT_HTTP_PENDING = 8,
+	WEFT_HTTP_PIECES = 16,
+	WEFT_HTTP_PENDING = 16,
 	WEFT_HTTP_PATH_LEN = 96, /* of a path in an event */
 	WEFT_HTTP_METHOD_LEN = 16,
 };
@@ -216,36 +216,36 @@ enum weft_http_run_flag {
 
 enum weft_http_phase {
 	WEFT_HTTP_PHASE_SYN = 0,    /* the server has not answered the SYN yet */
-	WEFT_HTTP_PHASE_READ = 1,   /* heads, chunk framing: the run reads byte by byte */
-	WEFT_HTTP_PHASE_BODY = 2,   /* bytes up to `next` are a body's, or a chunk's data */
-	WEFT_HTTP_PHASE_HOLD = 3,   /* after an upgrade or CONNECT: nothing passes before its answer
+	WEFT_HTTP_PHASE_READ = 1,   /* requests are read and judged */
+	WEFT_HTTP_PHASE_HOLD = 2,   /* after an upgrade or CONNECT: nothing passes before its answer
 				     */
-	WEFT_HTTP_PHASE_OPAQUE = 4, /* upgraded, or rules of L4 allow it now: everything passes */
-	WEFT_HTTP_PHASE_DENIED = 5, /* refused: nothing passes in either direction any more */
+	WEFT_HTTP_PHASE_OPAQUE = 3, /* upgraded, or L4 rules allow it now: everything passes */
+	WEFT_HTTP_PHASE_DENIED = 4, /* refused: nothing passes in either direction any more */
 };
 
-enum weft_http_flow_flag {
-	WEFT_HTTP_FLOW_ANSWER_LOST = 1, /* where the answers' messages begin is not known any more
-					 */
-	WEFT_HTTP_FLOW_ANSWERED_403 = 2,
-	WEFT_HTTP_FLOW_CLIENT_FIN = 4,
-	WEFT_HTTP_FLOW_UNTIL_CLOSE = 8, /* the answer ends with the connection */
-	WEFT_HTTP_FLOW_NO_BODY_403 = 16,
+enum weft_http_answer_flag {
+	WEFT_HTTP_ANSWER_LOST = 1,	  /* where answers begin is not known any more */
+	WEFT_HTTP_ANSWER_UNTIL_CLOSE = 2, /* this one ends with the connection */
+	WEFT_HTTP_ANSWER_UPGRADED = 4, /* a 101, or a 2xx to CONNECT: all that follows is opaque */
+	WEFT_HTTP_ANSWER_ENDED = 8,    /* the server closed or reset the connection */
 };
 
-/* Bytes that were judged, so that a copy of them can be told from something else. */
+/*
+ * Bytes that were judged, so that a copy of them can be told from something else. Pieces end
+ * where segments end and where a body, or a chunk's data, begins and ends.
+ */
 struct weft_http_piece {
 	__u64 end; /* stream offset behind it; it begins where the one before ends */
 	__u64 tag; /* keyed hash of the bytes; 0 = a body's, whatever they are */
 };
 
-/* A request that the server has and has not answered. */
+/* A request that the server has got. */
 struct weft_http_pending {
 	__u64 head_ns; /* when its head was complete */
-	__u32 rule;
-	__u8 method;
-	__u8 flags; /* enum weft_http_run_flag: UPGRADE */
-	__u16 pad;
+	__u32 rule;    /* weft_name id */
+	__u16 number;  /* of the request, its low bits */
+	__u8 method;   /* enum weft_http_method */
+	__u8 upgrade;  /* 1: asked for a websocket */
 };
 
 /* weft_http_flow: a connection to a local pod that HTTP rules judge, seen from the pod. */
@@ -257,47 +257,44 @@ struct weft_http_key {
 };
 
 /*
- * Stream offsets are 64 bit and count from the first byte behind the SYN. The program at the
- * pod's egress writes what concerns the client's bytes, the one at its ingress the rest.
+ * Stream offsets are 64 bit and count from the first byte behind the SYN. The program towards
+ * the pod writes what concerns the client's bytes, the one towards the client the rest.
  */
 struct weft_http_flow {
-	/* both directions */
-	__u32 busy; /* taken by a program that reads the client's bytes */
-	__u32 ifindex;
 	__u32 client_isn;
 	__u32 server_isn;
-	__u32 pending_isn; /* of a SYN that the server has not answered */
+	__u32 pending_isn; /* of the last SYN */
 	__u32 src_identity;
 	__u32 src_workload;
 	__u32 dst_workload;
-	/* written towards the pod */
-	__u64 next;	  /* everything before is judged: the next byte to read, or a body's end */
-	__u64 body_start; /* the last body or chunk: [body_start, next) may be anything */
+	__u8 phase;	     /* enum weft_http_phase */
+	__u8 denied_reason;  /* enum weft_reason */
+	__u8 forbidden;	     /* 1: denied by a 403, which the client may need again */
+	__u8 forbidden_head; /* 1: without a body */
+	/* towards the pod */
+	__u32 busy;	    /* 1: a program reads the client's bytes */
+	__u64 next;	    /* next byte to read; all before are judged, bodies in advance */
+	__u64 denied_ns;    /* since when a denied request waits for earlier answers; 0 = none */
 	__u64 pieces_start; /* where the first of `pieces` begins */
-	__u64 denied_ns;    /* since when a denied request waits for an earlier answer; 0 = none */
-	__u8 phase;	    /* enum weft_http_phase */
-	__u8 piece_count;
-	__u8 flags; /* enum weft_http_flow_flag */
-	__u8 denied_reason;
+	__u32 piece_count;
 	__u32 requests;	  /* heads that the server got */
 	__u32 unverified; /* segments dropped because nothing tells whether they are copies */
 	__u32 path_len;	  /* bytes in `path` */
 	struct weft_http_run run;
 	struct weft_http_claim claim;
-	struct weft_http_piece pieces[WEFT_HTTP_PIECES];     /* the oldest first */
-	struct weft_http_pending pending[WEFT_HTTP_PENDING]; /* request n is at n %
-								WEFT_HTTP_PENDING */
-	char path[WEFT_HTTP_PATH_LEN]; /* of a head that came in several segments */
-	/* written towards the client */
-	__u64 acked;	   /* everything before is the server's */
-	__u64 server_next; /* behind the last byte that the server sent; counts as above */
+	struct weft_http_piece pieces[WEFT_HTTP_PIECES]; /* the oldest first */
+	/* request n is at n % WEFT_HTTP_PENDING unless too many are waiting */
+	struct weft_http_pending pending[WEFT_HTTP_PENDING];
+	char path[WEFT_HTTP_PATH_LEN]; /* of the last request, if it is wanted */
+	/* towards the client */
+	__u64 acked;	   /* all before it is the server's */
+	__u64 server_next; /* behind the last byte that the server sent */
 	__u64 answer_next; /* next byte of the answers to read */
+	__u32 answer_busy; /* 1: a program reads the server's bytes */
 	__u32 answers;	   /* final answers that are complete */
 	__u32 answers_begun;
-	__u16 server_window;
-	__u8 answer_flags;   /* enum weft_http_flow_flag: ANSWER_LOST, UNTIL_CLOSE */
-	__u8 answer_upgrade; /* 1: a 101, or a 2xx to CONNECT, made the connection opaque */
-	__u8 pad[4];
+	__u8 answer_flags; /* enum weft_http_answer_flag */
+	__u8 pad[3];
 	struct weft_http_run answer;
 };
 

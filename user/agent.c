@@ -151,9 +151,10 @@ static int open_loop(struct agent *agent)
 	uv_prepare_init(&agent->loop, &agent->work);
 	uv_timer_init(&agent->loop, &agent->retry);
 	uv_timer_init(&agent->loop, &agent->settle);
+	uv_timer_init(&agent->loop, &agent->tidy);
 	uv_timer_init(&agent->loop, &agent->events_tick);
 	agent->work.data = agent->retry.data = agent;
-	agent->settle.data = agent->events_tick.data = agent;
+	agent->settle.data = agent->tidy.data = agent->events_tick.data = agent;
 	for (i = 0; i < AGENT_SIGNALS; i++) {
 		uv_signal_init(&agent->loop, &agent->signals[i]);
 		agent->signals[i].data = agent;
@@ -364,6 +365,10 @@ static void close_loop(struct agent *agent)
 
 static void stop(struct agent *agent)
 {
+	struct reconcile_result result;
+
+	if (agent->reconcile && reconcile_is_untidy(agent->reconcile))
+		reconcile_tidy(agent->reconcile, &result);
 	if (agent->source)
 		agent->source->ops->free(agent->source);
 	server_free(agent->server);

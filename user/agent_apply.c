@@ -8,7 +8,13 @@
 #include "user/agent_state.h"
 #include "user/log.h"
 
-enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 5000, SETTLE_MS = 150 };
+enum {
+	RETRY_FIRST_MS = 100,
+	RETRY_LAST_MS = 5000,
+	SETTLE_MS = 150,
+	TIDY_MS = 100,	    /* without a change before tidying up... */
+	TIDY_MAX_MS = 1000, /* ...but no later than this after the first one */
+};
 
 const struct pod_place *agent_place(const struct agent *agent, const struct desired_local *local)
 {
@@ -114,6 +120,34 @@ static void log_applied(const struct agent *agent, const struct reconcile_result
 		log_debug("policy unchanged", "us", us);
 }
 
+static void on_tidy(uv_timer_t *timer)
+{
+	struct agent *agent = timer->data;
+	struct reconcile_result result;
+
+	agent->untidy_ns = 0;
+	/* Applying tries again, and says what is wrong. */
+	agent->want_apply |= reconcile_tidy(agent->reconcile, &result) != 0;
+}
+
+/* Tidying up blocks for some milliseconds: not while changes come one upon the other. */
+static void plan_tidy(struct agent *agent)
+{
+	uint64_t now = agent_clock_ns(), waited_ms, delay = TIDY_MS;
+
+	if (!reconcile_is_untidy(agent->reconcile)) {
+		agent->untidy_ns = 0;
+		uv_timer_stop(&agent->tidy);
+		return;
+	}
+	if (!agent->untidy_ns)
+		agent->untidy_ns = now;
+	waited_ms = (now - agent->untidy_ns) / 1000000;
+	if (waited_ms + delay > TIDY_MAX_MS)
+		delay = waited_ms < TIDY_MAX_MS ? TIDY_MAX_MS - waited_ms : 0;
+	uv_timer_start(&agent->tidy, on_tidy, delay, 0);
+}
+
 static int apply(struct agent *agent, uint64_t compile_us)
 {
 	struct reconcile_result result;
@@ -134,6 +168,8 @@ static int apply(struct agent *agent, uint64_t compile_us)
 		snprintf(result.error, sizeof(result.error), "%s", strerror(-err));
 	memcpy(agent->apply_error, result.error, sizeof(agent->apply_error));
 	agent->want_sweep |= result.policy_changed;
+	if (!err)
+		plan_tidy(agent);
 	return err;
 }
 

@@ -42,6 +42,7 @@ struct agent {
 	uv_prepare_t work; /* before the loop waits: does what is wanted */
 	uv_timer_t retry;
 	uv_timer_t settle;	/* a second sweep, a moment after a change */
+	uv_timer_t tidy;	/* removes what is not in force any more, a moment after it */
 	uv_timer_t events_tick; /* looks into the ring buffer, which wakes us only when it fills */
 	uv_poll_t hostnet_poll, pods_poll, events_poll;
 	uv_signal_t signals[AGENT_SIGNALS];
@@ -52,6 +53,7 @@ struct agent {
 	struct reconcile *reconcile;
 	struct hostnet *hostnet;
 	struct pods *pods;
+	uint64_t untidy_ns; /* since when, 0 = reconcile is tidy */
 	struct telemetry *telemetry;
 	struct maps_events *events;
 	struct server *server;

@@ -130,6 +130,20 @@ void reconcile_free(struct reconcile *reconcile)
 	free(reconcile);
 }
 
+bool reconcile_is_untidy(const struct reconcile *reconcile)
+{
+	return reconcile->policy.retired_count > 0;
+}
+
+int reconcile_tidy(struct reconcile *reconcile, struct reconcile_result *result)
+{
+	struct writer writer = { .maps = reconcile->maps, .result = result };
+
+	memset(result, 0, sizeof(*result));
+	applied_policy_purge(&reconcile->policy, &writer);
+	return writer.err;
+}
+
 bool reconcile_is_enforcing(const struct reconcile *reconcile)
 {
 	struct weft_peer peer;
@@ -298,6 +312,14 @@ static bool prune_all(struct reconcile *reconcile, const struct wanted *wanted,
 	return changed;
 }
 
+static bool write_all(struct reconcile *reconcile, const struct wanted *wanted, bool remove_stale,
+		      bool last_try, struct writer *writer)
+{
+	bool changed = put_all(reconcile, wanted, last_try, writer);
+
+	return (remove_stale && prune_all(reconcile, wanted, writer)) || changed;
+}
+
 static void prune_names(struct reconcile *reconcile, const struct desired *desired,
 			struct writer *writer)
 {
@@ -330,21 +352,28 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 	wanted_fill(&wanted, reconcile, desired, places, place_count);
 	wanted_find_leaving(&wanted, reconcile);
 	/* What an agent that died left behind, before it is in the way. */
-	applied_policy_purge(&reconcile->policy, &writer);
-	result->policy_changed = put_all(reconcile, &wanted, false, &writer);
-	if (remove_stale)
-		result->policy_changed |= prune_all(reconcile, &wanted, &writer);
-	/* In force from here on; what follows makes room. */
+	if (!reconcile->policy.readers)
+		applied_policy_purge(&reconcile->policy, &writer);
+	result->policy_changed |= write_all(reconcile, &wanted, remove_stale, false, &writer);
+	if (writer.err && reconcile_is_untidy(reconcile)) {
+		/* What rests takes room: once more without it, before anything is given up. */
+		applied_policy_purge(&reconcile->policy, &writer);
+		result->policy_changed |=
+			write_all(reconcile, &wanted, remove_stale, false, &writer);
+	}
+	/* In force from here on, unless there was no room. */
 	result->duration_us = (clock_ns() - begin) / 1000;
 	applied_policy_settle(&reconcile->policy, desired, &wanted.leaving, &writer);
-	applied_policy_purge(&reconcile->policy, &writer);
 	if (writer.err) {
-		result->policy_changed |= put_all(reconcile, &wanted, true, &writer);
-		if (remove_stale)
-			result->policy_changed |= prune_all(reconcile, &wanted, &writer);
+		applied_policy_purge(&reconcile->policy, &writer);
+		result->policy_changed |=
+			write_all(reconcile, &wanted, remove_stale, true, &writer);
 		applied_policy_purge(&reconcile->policy, &writer);
 		result->duration_us = (clock_ns() - begin) / 1000;
 	}
+	/* What could not be removed before: it is to be told. */
+	if (!writer.err && !reconcile->policy.readers)
+		applied_policy_purge(&reconcile->policy, &writer);
 	prune_names(reconcile, desired, &writer);
 	wanted_clear(&wanted);
 	return writer.err;

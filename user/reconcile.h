@@ -48,6 +48,14 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 		    const struct reconcile_place *places, size_t place_count, bool remove_stale,
 		    struct reconcile_result *result);
 
+/*
+ * Entries that reconcile_apply() put out of force stay until reconcile_tidy(), because a program
+ * may still be reading them: removing them takes a wait of some milliseconds, which shall not
+ * hold up the next change. On -errno some are left; reconcile_apply() tries again and tells.
+ */
+bool reconcile_is_untidy(const struct reconcile *reconcile);
+int reconcile_tidy(struct reconcile *reconcile, struct reconcile_result *result);
+
 /* Is somebody's traffic judged by what is in the maps? */
 bool reconcile_is_enforcing(const struct reconcile *reconcile);
 

@@ -21,7 +21,7 @@
 #include "user/source_dir_files.h"
 
 enum {
-	QUIET_MS = 2,		 /* without an event before a scan... */
+	QUIET_MS = 1,		 /* without an event before a scan... */
 	QUIET_MAX_MS = 50,	 /* ...but no later than this after the first one */
 	LOOK_MS = 1000,		 /* is the folder still the same one; links' targets */
 	LOOK_MISSING_MS = 100,	 /* has the folder come back */

@@ -108,10 +108,24 @@ static void close_all(struct fixture *f)
 	mapset_free(f->set);
 }
 
-static int apply(struct fixture *f, const struct wish *wish)
+static int apply_untidy(struct fixture *f, const struct wish *wish)
 {
 	return reconcile_apply(f->reconcile, &wish->desired, wish->places, wish->place_count, true,
 			       &f->result);
+}
+
+/* The agent tidies up later, and not after a failure: applying again does. */
+static int apply(struct fixture *f, const struct wish *wish)
+{
+	struct reconcile_result tidied;
+	int err = apply_untidy(f, wish);
+
+	if (err || !reconcile_is_untidy(f->reconcile))
+		return err;
+	err = reconcile_tidy(f->reconcile, &tidied);
+	memcpy(f->result.error, tidied.error, sizeof(tidied.error));
+	f->result.deleted += tidied.deleted;
+	return err;
 }
 
 static void test_differences_lead_to_the_same_end(void **state)
@@ -288,6 +302,35 @@ static void test_full_policy_map(void **state)
 	wish_free(common);
 	wish_free(two);
 	wish_free(swapped);
+	close_all(&f);
+}
+
+/* Removing them makes the agent wait; unless their room is needed, that is done later. */
+static void test_old_rules_rest(void **state)
+{
+	const uint32_t sizes[MAP_ID_COUNT] = { [MAP_POLICY] = 20 };
+	static const unsigned int rules[] = { 6, 5, 8, 9 }, held[] = { 6, 11, 19, 17 };
+	struct reconcile_result tidied;
+	struct wish *wish = NULL;
+	struct fixture f;
+	size_t i;
+
+	(void)state;
+	open_with(&f, sizes);
+	for (i = 0; i < 4; i++) {
+		wish_free(wish);
+		wish = wish_new();
+		add_rules(wish, 300, (unsigned int)i, rules[i]);
+		assert_int_equal(apply_untidy(&f, wish), 0);
+		assert_string_equal(f.result.error, "");
+		assert_int_equal(mapset_count(f.maps, MAP_POLICY), held[i]);
+	}
+	assert_true(reconcile_is_untidy(f.reconcile));
+	assert_int_equal(reconcile_tidy(f.reconcile, &tidied), 0);
+	assert_int_equal(tidied.deleted, 8);
+	assert_false(reconcile_is_untidy(f.reconcile));
+	mapset_expect(f.maps, wish);
+	wish_free(wish);
 	close_all(&f);
 }
 
@@ -761,6 +804,7 @@ int main(void)
 		cmocka_unit_test(test_a_crash_between_any_two_writes),
 		cmocka_unit_test(test_a_failure_at_any_write),
 		cmocka_unit_test(test_full_policy_map),
+		cmocka_unit_test(test_old_rules_rest),
 		cmocka_unit_test(test_full_small_maps),
 		cmocka_unit_test(test_full_endpoint_table),
 		cmocka_unit_test(test_tables_move_and_rest),

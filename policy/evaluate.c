@@ -261,6 +261,32 @@ static enum weft_reason judge(struct question *q, const struct object *namespace
 	return WEFT_REASON_NO_RULE;
 }
 
+void evaluate_question(struct question *q, const struct weft_addr *src, const struct weft_addr *dst)
+{
+	const struct object *namespace;
+	enum mesh_mode mode;
+
+	*q->evaluation = (struct evaluation){ 0 };
+	q->src = find_party(q, src);
+	q->dst = find_party(q, dst);
+	if (q->dst.kind != PARTY_POD) {
+		conclude(q, MESH_DISABLED, WEFT_REASON_UNMESHED);
+		return;
+	}
+	if (q->src.kind == PARTY_POD && q->src.pod == q->dst.pod) {
+		evaluate_step(q, &q->dst.pod->meta, 1,
+			      "the source and the destination are one pod");
+		conclude(q, MESH_DISABLED, WEFT_REASON_OWN_POD);
+		return;
+	}
+	namespace = store_find(q->store, OBJECT_NAMESPACE, "", q->dst.pod->meta.name_space);
+	mode = find_mode(q, q->dst.pod, namespace);
+	if (mode == MESH_DISABLED)
+		conclude(q, mode, WEFT_REASON_UNMESHED);
+	else
+		conclude(q, mode, judge(q, namespace));
+}
+
 void evaluate_connection(const struct store *store, const struct node_facts *facts,
 			 const struct weft_addr *src, const struct weft_addr *dst, uint8_t proto,
 			 uint16_t port, struct evaluation *evaluation)
@@ -272,28 +298,8 @@ void evaluate_connection(const struct store *store, const struct node_facts *fac
 		.port = port,
 		.evaluation = evaluation,
 	};
-	const struct object *namespace;
-	enum mesh_mode mode;
 
-	*evaluation = (struct evaluation){ 0 };
-	q.src = find_party(&q, src);
-	q.dst = find_party(&q, dst);
-	if (q.dst.kind != PARTY_POD) {
-		conclude(&q, MESH_DISABLED, WEFT_REASON_UNMESHED);
-		return;
-	}
-	if (q.src.kind == PARTY_POD && q.src.pod == q.dst.pod) {
-		evaluate_step(&q, &q.dst.pod->meta, 1,
-			      "the source and the destination are one pod");
-		conclude(&q, MESH_DISABLED, WEFT_REASON_OWN_POD);
-		return;
-	}
-	namespace = store_find(store, OBJECT_NAMESPACE, "", q.dst.pod->meta.name_space);
-	mode = find_mode(&q, q.dst.pod, namespace);
-	if (mode == MESH_DISABLED)
-		conclude(&q, mode, WEFT_REASON_UNMESHED);
-	else
-		conclude(&q, mode, judge(&q, namespace));
+	evaluate_question(&q, src, dst);
 }
 
 bool evaluate_is_meshed(const struct store *store, const struct node_facts *facts,
@@ -310,4 +316,17 @@ bool evaluate_is_meshed(const struct store *store, const struct node_facts *fact
 					    q.src.pod->meta.name_space));
 	evaluation_clear(&evaluation);
 	return mode != MESH_DISABLED;
+}
+
+bool evaluate_ambiguous_paths(const struct store *store, const struct node_facts *facts,
+			      const struct weft_addr *dst)
+{
+	struct question q = { .store = store, .facts = facts };
+	const struct object *namespace;
+
+	q.dst = find_party(&q, dst);
+	if (q.dst.kind != PARTY_POD)
+		return false;
+	namespace = store_find(store, OBJECT_NAMESPACE, "", q.dst.pod->meta.name_space);
+	return namespace && has_value(&namespace->annotations, "weft.dev/ambiguous-paths", "allow");
 }

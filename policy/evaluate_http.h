@@ -39,7 +39,8 @@ struct http_request {
  * Reads the request at the start of `bytes`. 1: a complete head, in `request`, which
  * the caller clears; 0: more bytes are needed, and those that are there might become a request;
  * else -EINVAL and *reason why what is there can never be one (also AMBIGUOUS_PATH unless
- * `ambiguous_paths`).
+ * `ambiguous_paths`), as a reader that goes byte by byte finds it: request->head_end is the offset
+ * of the first byte to blame. max_head: bytes; 0 = WEFT_HTTP_HEAD_DEFAULT.
  */
 int http_request_read(const char *bytes, size_t length, bool ambiguous_paths, uint32_t max_head,
 		      struct http_request *request, enum weft_reason *reason);
@@ -47,10 +48,15 @@ void http_request_clear(struct http_request *request);
 
 /*
  * Bytes of the body at the start of `bytes`: 1 and *used when it is complete; 0 when
- * more are needed (*used: those that belong to it for certain); -EINVAL and *reason (HTTP_CHUNK).
+ * more are needed (*used: those that belong to it for certain); -EINVAL and *reason (HTTP_CHUNK, or
+ * HTTP_FIELD in the trailers) with *used bytes before the one to blame.
  */
 int http_body_read(const struct http_request *request, const char *bytes, size_t length,
 		   size_t *used, enum weft_reason *reason);
+
+/* Does the namespace of `dst` take paths that servers might read in two ways? */
+bool evaluate_ambiguous_paths(const struct store *store, const struct node_facts *facts,
+			      const struct weft_addr *dst);
 
 /*
  * May `src` send this request to `dst`:`port`? Like evaluate_connection(), which is asked first;

@@ -107,24 +107,16 @@ static bool route_has_port(const struct question *q, const struct traffic_target
 	return !route->port_count;
 }
 
-/* A group that exists and is valid, with at least one match that the rule names. */
+/* A group that exists and is valid, with at least one match that the rule means. */
 static bool group_has_match(const struct question *q, const struct traffic_target *target,
 			    const struct target_rule *rule)
 {
-	const struct http_route_group *group;
-	size_t i, j;
+	const struct http_route_group *group = evaluate_group(q, target, rule);
+	size_t i;
 
-	group = (const struct http_route_group *)store_find(q->store, OBJECT_HTTP_ROUTE_GROUP,
-							    target->meta.name_space, rule->name);
-	if (!group || group->invalid)
-		return false;
-	for (i = 0; i < group->match_count; i++) {
-		if (rule->all_matches)
+	for (i = 0; group && i < group->match_count; i++)
+		if (evaluate_rule_means(rule, &group->matches[i]))
 			return true;
-		for (j = 0; j < rule->match_count; j++)
-			if (!strcmp(group->matches[i].name, rule->matches[j]))
-				return true;
-	}
 	return false;
 }
 
@@ -161,6 +153,25 @@ static bool some_group_has_match(const struct question *q, const struct traffic_
 	return false;
 }
 
+/* The groups, where the source and the port are settled. */
+static enum target_answer ask_groups(struct question *q, const struct traffic_target *target)
+{
+	size_t i;
+
+	if (!some_group_has_match(q, target)) {
+		evaluate_step(q, &target->meta, 0,
+			      "no HTTPRouteGroup of it has a match that exists");
+		return TARGET_NOTHING;
+	}
+	evaluate_step(q, &target->meta, 0,
+		      "its HTTPRouteGroups decide about requests on port %u/tcp",
+		      (unsigned int)q->port);
+	for (i = 0; i < target->rule_count; i++)
+		if (target->rules[i].kind == RULE_HTTP_ROUTE_GROUP)
+			evaluate_matches(q, target, &target->rules[i]);
+	return TARGET_HTTP;
+}
+
 /* The rules alone: the source and the destination's port are settled. */
 static enum target_answer ask_rules(struct question *q, const struct traffic_target *target)
 {
@@ -182,17 +193,8 @@ static enum target_answer ask_rules(struct question *q, const struct traffic_tar
 		evaluate_step(q, object, 0, "no TCPRoute of it covers port %u/tcp", port);
 		return TARGET_NOTHING;
 	}
-	if (has_rule(target, RULE_HTTP_ROUTE_GROUP)) {
-		if (some_group_has_match(q, target)) {
-			evaluate_step(q, object, 0,
-				      "it allows HTTP on port %u/tcp by its HTTPRouteGroup, "
-				      "which is not supported yet",
-				      port);
-			return TARGET_HTTP;
-		}
-		evaluate_step(q, object, 0, "no HTTPRouteGroup of it has a match that exists");
-		return TARGET_NOTHING;
-	}
+	if (has_rule(target, RULE_HTTP_ROUTE_GROUP))
+		return ask_groups(q, target);
 	if (other || !has_rule(target, RULE_TCP_ROUTE)) {
 		evaluate_step(q, object, 0, "no rule of it is for TCP");
 		return TARGET_NOTHING;
@@ -250,7 +252,13 @@ enum weft_reason evaluate_targets(struct question *q)
 			q, &q->dst.pod->meta, 0,
 			"no TrafficTarget has this pod, of ServiceAccount %s, as its destination",
 			q->dst.pod->service_account);
-	if (best == TARGET_ALLOWS)
+	if (best == TARGET_ALLOWS) {
+		/* what HTTP rules say does not matter then */
+		free(q->rule);
+		q->rule = NULL;
 		return WEFT_REASON_POLICY;
-	return best == TARGET_HTTP ? WEFT_REASON_HTTP_NOT_SUPPORTED_YET : WEFT_REASON_NO_RULE;
+	}
+	if (best == TARGET_NOTHING)
+		return WEFT_REASON_NO_RULE;
+	return q->request && !q->rule ? WEFT_REASON_NO_HTTP_RULE : WEFT_REASON_HTTP;
 }

@@ -65,7 +65,7 @@ enum weft_reason lookup_judge(const struct desired *desired, const struct weft_p
 	case WEFT_POLICY_ALLOW:
 		return WEFT_REASON_POLICY;
 	case WEFT_POLICY_HTTP:
-		return WEFT_REASON_HTTP_NOT_SUPPORTED_YET;
+		return WEFT_REASON_HTTP;
 	default:
 		return WEFT_REASON_NO_RULE;
 	}

@@ -15,7 +15,7 @@
 
 /* How often something was met, so that a test can tell that its clusters are worth judging. */
 struct differential_coverage {
-	uint64_t reasons[64];  /* by enum weft_reason */
+	uint64_t reasons[128]; /* by enum weft_reason */
 	uint64_t splits;       /* service ports that a split divides between backends */
 	uint64_t empty_splits; /* and that refuse */
 };

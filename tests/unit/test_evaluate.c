@@ -160,8 +160,7 @@ static void test_http_only(void **state)
 		    "'metadata':{'name':'g','namespace':'shop'},"
 		    "'spec':{'matches':[{'name':'all','pathRegex':'/'}]}");
 	cluster_put_target(c, "allow", "{'kind':'HTTPRouteGroup','name':'g'}");
-	assert_verdict(c, "10.1.0.1", "10.1.0.2", 81, WEFT_VERDICT_DENY,
-		       WEFT_REASON_HTTP_NOT_SUPPORTED_YET);
+	assert_verdict(c, "10.1.0.1", "10.1.0.2", 81, WEFT_VERDICT_ALLOW, WEFT_REASON_HTTP);
 }
 
 static void test_service(void **state)

@@ -302,20 +302,34 @@ void evaluate_connection(const struct store *store, const struct node_facts *fac
 	evaluate_question(&q, src, dst);
 }
 
-bool evaluate_is_meshed(const struct store *store, const struct node_facts *facts,
-			const struct weft_addr *addr)
+static enum mesh_mode mode_of(const struct store *store, const struct node_facts *facts,
+			      const struct weft_addr *addr)
 {
 	struct evaluation evaluation = { 0 };
 	struct question q = { .store = store, .facts = facts, .evaluation = &evaluation };
+	struct party party = find_party(&q, addr);
 	enum mesh_mode mode = MESH_DISABLED;
 
-	q.src = find_party(&q, addr);
-	if (q.src.kind == PARTY_POD)
-		mode = find_mode(&q, q.src.pod,
+	if (party.kind == PARTY_POD)
+		mode = find_mode(&q, party.pod,
 				 store_find(store, OBJECT_NAMESPACE, "",
-					    q.src.pod->meta.name_space));
+					    party.pod->meta.name_space));
 	evaluation_clear(&evaluation);
-	return mode != MESH_DISABLED;
+	return mode;
+}
+
+bool evaluate_is_meshed(const struct store *store, const struct node_facts *facts,
+			const struct weft_addr *addr)
+{
+	return mode_of(store, facts, addr) != MESH_DISABLED;
+}
+
+enum weft_verdict_action evaluate_malformed(const struct store *store,
+					    const struct node_facts *facts,
+					    const struct weft_addr *dst)
+{
+	return mode_of(store, facts, dst) == MESH_PERMISSIVE ? WEFT_VERDICT_WOULD_DENY :
+							       WEFT_VERDICT_DENY;
 }
 
 bool evaluate_ambiguous_paths(const struct store *store, const struct node_facts *facts,

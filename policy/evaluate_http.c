@@ -36,11 +36,6 @@ bool evaluate_rule_means(const struct target_rule *rule, const struct http_match
 	return rule->all_matches;
 }
 
-static bool text_is(const struct http_text *text, const char *other)
-{
-	return text->length == strlen(other) && !memcmp(text->bytes, other, text->length);
-}
-
 static bool regex_matches(const char *pattern, enum regex_mode mode, const struct http_text *text)
 {
 	struct regex_accept accept;
@@ -57,12 +52,12 @@ static bool regex_matches(const char *pattern, enum regex_mode mode, const struc
 static bool method_matches(const struct http_match *match, const struct http_text *method)
 {
 	/* It opens a tunnel, so nothing but its own name means it. */
-	bool any = !match->method_count && !text_is(method, "CONNECT");
+	bool any = !match->method_count && !http_text_is(method, "CONNECT");
 	size_t i;
 
 	for (i = 0; i < match->method_count; i++)
-		if (text_is(method, match->methods[i]) ||
-		    (!strcmp(match->methods[i], "*") && !text_is(method, "CONNECT")))
+		if (http_text_is(method, match->methods[i]) ||
+		    (!strcmp(match->methods[i], "*") && !http_text_is(method, "CONNECT")))
 			return true;
 	return any;
 }
@@ -107,9 +102,9 @@ static char *match_refuses(const struct http_route_group *group, const struct ht
 	if (!method_matches(match, &request->method)) {
 		length = (int)(request->method.length < EXCERPT_LEN ? request->method.length :
 								      EXCERPT_LEN);
-		return memory_printf("method %.*s is not among its methods%s", length,
-				     request->method.bytes,
-				     text_is(&request->method, "CONNECT") ? ", by that name" : "");
+		return memory_printf(
+			"method %.*s is not among its methods%s", length, request->method.bytes,
+			http_text_is(&request->method, "CONNECT") ? ", by that name" : "");
 	}
 	if (!path_matches(group, match, &request->path)) {
 		length = (int)(request->path.length < EXCERPT_LEN ? request->path.length :

@@ -19,6 +19,16 @@ struct http_header {
 	struct http_text value; /* without white space around it */
 };
 
+static inline bool http_text_is(const struct http_text *text, const char *other)
+{
+	size_t i;
+
+	for (i = 0; i < text->length; i++)
+		if (!other[i] || text->bytes[i] != other[i])
+			return false;
+	return !other[i];
+}
+
 enum http_body { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED };
 
 /* One request of a stream, well-formed as SEMANTICS "HTTP on the wire" says. */
@@ -57,6 +67,11 @@ int http_body_read(const struct http_request *request, const char *bytes, size_t
 /* Does the namespace of `dst` take paths that servers might read in two ways? */
 bool evaluate_ambiguous_paths(const struct store *store, const struct node_facts *facts,
 			      const struct weft_addr *dst);
+
+/* The verdict on what is no request, where requests are judged: DENY, or WOULD_DENY. */
+enum weft_verdict_action evaluate_malformed(const struct store *store,
+					    const struct node_facts *facts,
+					    const struct weft_addr *dst);
 
 /*
  * May `src` send this request to `dst`:`port`? Like evaluate_connection(), which is asked first;

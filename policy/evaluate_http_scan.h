@@ -42,16 +42,6 @@ enum http_value_form {
 /* The value behind a field's colon, and the CR LF that ends the line. */
 int http_scan_value(struct http_scan *scan, enum http_value_form form, struct http_text *value);
 
-static inline bool http_text_is(const struct http_text *text, const char *other)
-{
-	size_t i;
-
-	for (i = 0; i < text->length; i++)
-		if (!other[i] || text->bytes[i] != other[i])
-			return false;
-	return !other[i];
-}
-
 static inline bool http_byte_is_visible(unsigned char byte)
 {
 	return byte > 0x20 && byte < 0x7f;

@@ -54,6 +54,14 @@ $(E2E_BIN): $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -o $@ $< $(LDFLAGS) -pthread
 
+# The reference evaluator for tests in other languages.
+HTTP_REFERENCE := $(BUILD)/tests/http_reference
+$(HTTP_REFERENCE): $(call objects,$(wildcard tests/reference/*.c user/manifest*.c)) $(POLICY_LIB)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm $(LDLIBS_CORE)
+$(call objects,$(wildcard tests/reference/*.c)): CPPFLAGS += -Itests
+
 # Fuzz targets: clang and libFuzzer over the pure parts only.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
@@ -68,7 +76,7 @@ $(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h)
 
 .PHONY: test-programs e2e-programs fuzz-programs
 test-programs: $(TEST_BIN)
-e2e-programs: $(E2E_BIN)
+e2e-programs: $(E2E_BIN) $(HTTP_REFERENCE)
 fuzz-programs: $(FUZZ_BIN)
 
 # Privileges, kernel and tools decide at run time which tiers can run; tests/run.py says which not and why.

@@ -32,7 +32,7 @@ struct name_entry {
 struct names {
 	struct name_entry *by_key;
 	struct name_entry *by_text;
-	uint32_t next[WEFT_NAME_SERVICE + 1]; /* by kind: lowest number never given */
+	uint32_t next[WEFT_NAME_RULE + 1]; /* by kind: lowest number never given */
 };
 
 static const struct weft_name reserved_names[] = {
@@ -46,7 +46,7 @@ struct names *names_new(void)
 	struct names *names = memory_alloc(sizeof(*names));
 	size_t kind;
 
-	for (kind = 0; kind <= WEFT_NAME_SERVICE; kind++)
+	for (kind = 0; kind <= WEFT_NAME_RULE; kind++)
 		names->next[kind] = WEFT_ID_FIRST;
 	return names;
 }
@@ -148,7 +148,7 @@ static void entry_add(struct names *names, enum weft_name_kind kind, uint32_t id
 
 static bool kind_is_known(enum weft_name_kind kind)
 {
-	return kind >= WEFT_NAME_IDENTITY && kind <= WEFT_NAME_SERVICE;
+	return kind >= WEFT_NAME_IDENTITY && kind <= WEFT_NAME_RULE;
 }
 
 static bool is_terminated(const struct weft_name *value)

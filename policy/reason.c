@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/reason.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <string.h>
 
 static const struct {
 	const char *name;
@@ -177,4 +179,31 @@ const char *stat_name(enum weft_stat stat)
 const char *protocol_name(uint8_t proto)
 {
 	return proto == IPPROTO_TCP ? "tcp" : proto == IPPROTO_UDP ? "udp" : "other";
+}
+
+static const char *const methods[] = {
+	[WEFT_HTTP_OTHER] = "other",	 [WEFT_HTTP_GET] = "GET",
+	[WEFT_HTTP_HEAD] = "HEAD",	 [WEFT_HTTP_POST] = "POST",
+	[WEFT_HTTP_PUT] = "PUT",	 [WEFT_HTTP_DELETE] = "DELETE",
+	[WEFT_HTTP_CONNECT] = "CONNECT", [WEFT_HTTP_OPTIONS] = "OPTIONS",
+	[WEFT_HTTP_TRACE] = "TRACE",	 [WEFT_HTTP_PATCH] = "PATCH",
+};
+
+enum { METHOD_COUNT = sizeof(methods) / sizeof(methods[0]) };
+
+const char *method_name(enum weft_http_method method)
+{
+	return (size_t)method < METHOD_COUNT ? methods[method] : "other";
+}
+
+int method_parse(const char *text, enum weft_http_method *method)
+{
+	size_t i;
+
+	for (i = 0; i < METHOD_COUNT; i++)
+		if (!strcmp(text, methods[i])) {
+			*method = (enum weft_http_method)i;
+			return 0;
+		}
+	return -EINVAL;
 }

@@ -15,5 +15,8 @@ const char *hook_name(enum weft_hook hook);		   /* "connect", ... */
 const char *reporter_name(enum weft_direction direction);  /* "source", "destination", "unknown" */
 const char *stat_name(enum weft_stat stat);		   /* "events_lost", ... */
 const char *protocol_name(uint8_t proto);		   /* "tcp", "udp", "other" */
+const char *method_name(enum weft_http_method method);	   /* "GET", ..., "other" */
+/* The inverse, also of "other". -EINVAL for what is no name of a method here. */
+int method_parse(const char *text, enum weft_http_method *method);
 
 #endif /* WEFT_POLICY_REASON_H */

@@ -90,7 +90,10 @@ uint32_t maps_max_entries(const struct maps *maps, enum map_id id);
 
 int maps_fill(const struct maps *maps, enum map_id id, struct map_fill *fill);
 
-/* Ring buffer of events: an fd for an event loop and a drain that calls back per record. */
+/*
+ * Ring buffer of events: an fd for an event loop and a drain that calls back per record. One of
+ * type WEFT_EVENT_REQUEST is the first member of a struct weft_request_event.
+ */
 struct maps_events;
 int maps_events_open(const struct maps *maps,
 		     void (*callback)(const struct weft_event *event, void *context), void *context,

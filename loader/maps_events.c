@@ -16,12 +16,21 @@ struct maps_events {
 	void *context;
 };
 
+/* A program of another version may still be attached while this one replaces it. */
+static bool maps_events_is_whole(const void *data, size_t size)
+{
+	const struct weft_event *event = data;
+
+	if (size < sizeof(*event))
+		return false;
+	return event->type != WEFT_EVENT_REQUEST || size >= sizeof(struct weft_request_event);
+}
+
 static int maps_events_record(void *context, void *data, size_t size)
 {
 	struct maps_events *events = context;
 
-	/* a program of another version may still be attached while this one replaces it */
-	if (size >= sizeof(struct weft_event))
+	if (maps_events_is_whole(data, size))
 		events->callback(data, events->context);
 	/* this record counts as read; the rest stays for the next drain */
 	return ++events->taken < MAPS_EVENTS_BATCH ? 0 : -EAGAIN;

@@ -110,6 +110,7 @@ static void on_events_tick(uv_timer_t *timer)
 	struct agent *agent = timer->data;
 
 	maps_events_drain(agent->events);
+	telemetry_tick(agent->telemetry);
 }
 
 static void on_event(const struct weft_event *event, void *context)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "policy/address.h"
 #include "policy/memory.h"
+#include "policy/reason.h"
 #include "user/agent_state.h"
 
 enum { EVENTS_DEFAULT = 1000, EVENTS_MAX = 8192 };
@@ -228,10 +229,10 @@ static bool number_argument(const struct server_request *request, const char *na
 	return !*end;
 }
 
-static void handle_events(const struct server_request *request, struct server_response *response,
-			  void *context)
+/* Takes events of this kind from `since` on; answers 400 when the arguments are not numbers. */
+static void answer_events(struct agent *agent, const struct server_request *request,
+			  const struct telemetry_filter *filter, struct server_response *response)
 {
-	struct agent *agent = context;
 	struct json_object *answer;
 	uint64_t since, limit;
 
@@ -242,16 +243,74 @@ static void handle_events(const struct server_request *request, struct server_re
 	}
 	/* What the ring buffer holds belongs to the answer. */
 	maps_events_drain(agent->events);
-	answer = telemetry_events(agent->telemetry, since,
+	answer = telemetry_events(agent->telemetry, filter, since,
 				  limit < EVENTS_MAX ? (unsigned int)limit : EVENTS_MAX);
 	/* Says which agent numbers them: the next one begins anew. */
 	json_object_object_add(answer, "started", json_object_new_double(agent->started));
 	answer_json(response, answer);
 }
 
+static void handle_events(const struct server_request *request, struct server_response *response,
+			  void *context)
+{
+	answer_events(context, request, NULL, response);
+}
+
+/* "NAMESPACE" or "NAMESPACE/NAME"; absent is fine. */
+static bool is_end(const char *text)
+{
+	const char *slash = text ? strchr(text, '/') : NULL;
+	size_t length = slash ? (size_t)(slash - text) : text ? strlen(text) : 1;
+
+	return length && length < WEFT_NAMESPACE_LEN && (!slash || slash[1]);
+}
+
+/* NULL, or what is wrong with it. */
+static const char *tap_filter(const struct server_request *request, struct telemetry_filter *filter)
+{
+	const char *method = server_argument(request, "method");
+	const char *status = server_argument(request, "status");
+
+	filter->requests = true;
+	filter->denied = server_argument(request, "denied");
+	filter->from = server_argument(request, "from");
+	filter->to = server_argument(request, "to");
+	filter->path = server_argument(request, "path");
+	filter->has_method = method;
+	if (!is_end(filter->from) || !is_end(filter->to))
+		return "an end of a request is NAMESPACE or NAMESPACE/NAME\n";
+	if (method && method_parse(method, &filter->method))
+		return "the method is GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH "
+		       "or other\n";
+	if (status && telemetry_parse_status(status, &filter->status))
+		return "the status is a code such as 404, or a class such as 5xx\n";
+	return NULL;
+}
+
+/* As /v1/events, of requests alone; whoever asks sees all of them for the next two seconds. */
+static void handle_tap(const struct server_request *request, struct server_response *response,
+		       void *context)
+{
+	struct telemetry_filter filter = { 0 };
+	struct agent *agent = context;
+	const char *wrong = tap_filter(request, &filter);
+
+	if (wrong) {
+		answer_text(response, 400, memory_strdup(wrong));
+		return;
+	}
+	telemetry_watch(agent->telemetry);
+	answer_events(agent, request, &filter, response);
+}
+
 const struct server_route agent_routes[] = {
-	{ "/healthz", handle_health },	   { "/readyz", handle_ready },
-	{ "/metrics", handle_metrics },	   { "/v1/status", handle_status },
-	{ "/v1/objects", handle_objects }, { "/v1/findings", handle_findings },
-	{ "/v1/events", handle_events },   { NULL, NULL },
+	{ "/healthz", handle_health },
+	{ "/readyz", handle_ready },
+	{ "/metrics", handle_metrics },
+	{ "/v1/status", handle_status },
+	{ "/v1/objects", handle_objects },
+	{ "/v1/findings", handle_findings },
+	{ "/v1/events", handle_events },
+	{ "/v1/tap", handle_tap },
+	{ NULL, NULL },
 };

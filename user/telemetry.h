@@ -3,6 +3,7 @@
 #ifndef WEFT_USER_TELEMETRY_H
 #define WEFT_USER_TELEMETRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include "loader/maps.h"
@@ -24,19 +25,46 @@ struct telemetry_agent {
 /* `store` gives pod names for addresses in events; both outlive the telemetry. */
 struct telemetry *telemetry_new(const struct maps *maps, const struct names *names,
 				const struct store *store);
+/* Before the maps close: nobody watches any more. */
 void telemetry_free(struct telemetry *telemetry);
 
 /* Prometheus text format 0.0.4 with HELP and TYPE, sorted. */
 void telemetry_write_metrics(struct telemetry *telemetry, const struct telemetry_agent *agent,
 			     FILE *out);
 
-/* Takes one record of the ring buffer in; the last 8192 are kept. */
+/* Takes one record of the ring buffer in (see maps_events_open()); the last 8192 are kept. */
 void telemetry_take_event(struct telemetry *telemetry, const struct weft_event *event);
 
-/* {"items": [...], "next": SEQ, "lost": n}: events with seq >= since, at most `limit`. New
- * reference. */
-struct json_object *telemetry_events(const struct telemetry *telemetry, uint64_t since,
+/* Which events are wanted; zeroed: all. Strings are the caller's. */
+struct telemetry_filter {
+	bool requests; /* HTTP requests only; what follows is about them */
+	bool denied;   /* denied, or would be */
+	/* NAMESPACE, or NAMESPACE/NAME of a pod, its workload or its ServiceAccount; NULL: any */
+	const char *from, *to;
+	bool has_method;
+	enum weft_http_method method;
+	const char *path; /* what it begins with; NULL: anything */
+	uint16_t status;  /* 1 .. 5: class, above: code; 0 = any */
+};
+
+/* "404", "5xx". -EINVAL when it is neither. */
+int telemetry_parse_status(const char *text, uint16_t *status);
+
+/*
+ * {"items": [...], "oldest": SEQ, "next": SEQ, "lost": n}: events with seq >= since that the
+ * filter (NULL: none) lets through, at most `limit`; `next` is where to go on. New reference.
+ */
+struct json_object *telemetry_events(const struct telemetry *telemetry,
+				     const struct telemetry_filter *filter, uint64_t since,
 				     unsigned int limit);
 uint64_t telemetry_events_lost(const struct telemetry *telemetry);
+
+/*
+ * Somebody watches requests: for the next two seconds every request becomes an event, not
+ * only those that the configured sampling takes. telemetry_tick() ends it when it is over; to be
+ * called several times a second. Watchers that die need no goodbye.
+ */
+void telemetry_watch(struct telemetry *telemetry);
+void telemetry_tick(struct telemetry *telemetry);
 
 #endif /* WEFT_USER_TELEMETRY_H */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two halves of telemetry share: metrics (counters) and events. */
+/* What the parts of telemetry share: counters, events, which events are wanted. */
 #ifndef WEFT_USER_TELEMETRY_INTERNAL_H
 #define WEFT_USER_TELEMETRY_INTERNAL_H
 
+#include <stdbool.h>
 #include "user/telemetry.h"
+
+struct metric_rows;
 
 enum { TELEMETRY_EVENTS = 8192 }; /* kept for /v1/events; a power of two */
 
 struct telemetry_event {
-	struct weft_event event;
-	double time; /* Unix seconds */
+	struct weft_request_event record; /* only its first member, but of WEFT_EVENT_REQUEST */
+	double time;			  /* Unix seconds */
 };
 
 struct telemetry {
@@ -19,6 +22,8 @@ struct telemetry {
 	struct telemetry_event *events; /* ring; the event with sequence s is at s %
 					   TELEMETRY_EVENTS */
 	uint64_t next;			/* sequence of the next event */
+	uint64_t watched_ns; /* monotonic: until then somebody watches requests; 0 = none */
+	uint32_t sample;     /* weft_config.request_sample when nobody does */
 };
 
 /* Namespace, name, owner kind and ServiceAccount of a workload; "" where there is none. */
@@ -31,5 +36,41 @@ struct telemetry_workload {
 
 void telemetry_workload_of(const struct telemetry *telemetry, uint32_t id,
 			   struct telemetry_workload *workload);
+
+/* A rule of HTTP: "" everywhere for 0, none. */
+struct telemetry_rule {
+	const char *name_space; /* of the TrafficTarget */
+	const char *target;
+	char group[WEFT_NAME_LEN];
+	const char *match;
+};
+
+void telemetry_rule_of(const struct telemetry *telemetry, uint32_t id, struct telemetry_rule *rule);
+
+/* Labels that several families have: {side}_namespace, _workload, _service_account;
+ * destination_port. */
+void telemetry_put_workload(const struct telemetry *telemetry, struct metric_rows *rows,
+			    const char *side, uint32_t id);
+void telemetry_put_port(struct metric_rows *rows, uint16_t port);
+
+/* telemetry_requests.c */
+void telemetry_write_requests(const struct telemetry *telemetry, FILE *out);
+
+/* telemetry_filter.c: a filter with what it names looked up once. */
+struct telemetry_side_match {
+	const char *name;		     /* NULL: whoever is in the namespace; see name_space */
+	char name_space[WEFT_NAMESPACE_LEN]; /* "": any side */
+	struct weft_addr addresses[2];	     /* of the pod of that name; zero = none */
+};
+
+struct telemetry_match {
+	const struct telemetry_filter *filter;
+	struct telemetry_side_match from, to;
+};
+
+void telemetry_match_init(const struct telemetry *telemetry, const struct telemetry_filter *filter,
+			  struct telemetry_match *match);
+bool telemetry_matches(const struct telemetry *telemetry, const struct telemetry_match *match,
+		       const struct weft_request_event *record);
 
 #endif /* WEFT_USER_TELEMETRY_INTERNAL_H */

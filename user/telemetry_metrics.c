@@ -6,96 +6,74 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "policy/memory.h"
 #include "policy/reason.h"
+#include "user/metric_rows.h"
 #include "user/telemetry_internal.h"
 
-struct row {
-	char *labels;	       /* without braces */
-	struct weft_edge edge; /* sums over CPUs */
-	uint64_t count;	       /* of a verdict */
-};
+enum { EDGE_WIDTH = sizeof(struct weft_edge) / sizeof(__u64) };
 
-struct rows {
-	struct row *items;
-	size_t count, capacity;
+/* What a callback of maps_each() needs to make rows. */
+struct row_maker {
 	const struct telemetry *telemetry;
+	struct metric_rows rows;
 };
 
-/* Backslash, quote and newline are escaped in label values. */
-static void put_label(FILE *out, const char *name, const char *value)
-{
-	fprintf(out, "%s%s=\"", ftell(out) ? "," : "", name);
-	for (; *value; value++) {
-		if (*value == '\\' || *value == '"')
-			fputc('\\', out);
-		if (*value == '\n')
-			fputs("\\n", out);
-		else
-			fputc(*value, out);
-	}
-	fputc('"', out);
-}
-
-static void put_workload(FILE *out, const struct telemetry *telemetry, const char *side,
-			 uint32_t id)
+void telemetry_put_workload(const struct telemetry *telemetry, struct metric_rows *rows,
+			    const char *side, uint32_t id)
 {
 	struct telemetry_workload workload;
 	char name[64];
 
 	telemetry_workload_of(telemetry, id, &workload);
 	snprintf(name, sizeof(name), "%s_namespace", side);
-	put_label(out, name, workload.name_space);
+	metric_rows_label(rows, name, workload.name_space);
 	snprintf(name, sizeof(name), "%s_workload", side);
-	put_label(out, name, workload.name);
+	metric_rows_label(rows, name, workload.name);
 	snprintf(name, sizeof(name), "%s_service_account", side);
-	put_label(out, name, workload.service_account);
+	metric_rows_label(rows, name, workload.service_account);
 }
 
-static void put_service(FILE *out, const struct telemetry *telemetry, const char *label,
-			uint32_t id)
+void telemetry_put_port(struct metric_rows *rows, uint16_t port)
 {
-	const struct weft_name *name = id ? names_lookup(telemetry->names, WEFT_NAME_SERVICE, id) :
-					    NULL;
+	char text[8];
 
-	put_label(out, label, name ? name->name : "");
+	snprintf(text, sizeof(text), "%u", port);
+	metric_rows_label(rows, "destination_port", text);
 }
 
-static struct row *rows_add(struct rows *rows, FILE **labels, size_t *length)
+static void put_service(struct row_maker *maker, const char *label, uint32_t id)
 {
-	size_t i = memory_grow(&rows->items, &rows->count, &rows->capacity, sizeof(*rows->items));
+	const struct weft_name *name = NULL;
 
-	*labels = open_memstream(&rows->items[i].labels, length);
-	return &rows->items[i];
+	if (id)
+		name = names_lookup(maker->telemetry->names, WEFT_NAME_SERVICE, id);
+	metric_rows_label(&maker->rows, label, name ? name->name : "");
 }
 
 static int edge_row(const void *raw_key, const void *raw_values, void *context)
 {
 	const struct weft_edge_key *key = raw_key;
-	const struct weft_edge *values = raw_values;
-	struct rows *rows = context;
-	const struct telemetry *telemetry = rows->telemetry;
-	struct weft_edge sum = { 0 };
+	const __u64 *values = raw_values;
+	struct row_maker *maker = context;
+	const struct telemetry *telemetry = maker->telemetry;
+	struct metric_rows *rows = &maker->rows;
 	unsigned int cpu;
-	char port[8];
-	size_t length, i;
-	FILE *out;
+	uint64_t *sums;
+	size_t i;
 
-	for (cpu = 0; cpu < telemetry->maps->cpus; cpu++)
-		for (i = 0; i < sizeof(sum) / sizeof(__u64); i++)
-			((__u64 *)&sum)[i] += ((const __u64 *)&values[cpu])[i];
-	rows_add(rows, &out, &length)->edge = sum;
-	put_label(out, "reporter", reporter_name(key->direction));
-	put_label(out, "protocol", protocol_name(key->proto));
-	put_workload(out, telemetry, "source", key->src_workload);
-	put_workload(out, telemetry, "destination", key->dst_workload);
-	snprintf(port, sizeof(port), "%u", key->port);
-	put_label(out, "destination_port", port);
-	put_service(out, telemetry, "service", key->service);
-	put_service(out, telemetry, "backend", key->backend);
-	fclose(out);
+	metric_rows_label(rows, "reporter", reporter_name(key->direction));
+	metric_rows_label(rows, "protocol", protocol_name(key->proto));
+	telemetry_put_workload(telemetry, rows, "source", key->src_workload);
+	telemetry_put_workload(telemetry, rows, "destination", key->dst_workload);
+	telemetry_put_port(rows, key->port);
+	put_service(maker, "service", key->service);
+	put_service(maker, "backend", key->backend);
+	sums = metric_rows_add(rows);
+	for (cpu = 0; cpu < telemetry->maps->cpus; cpu++, values += EDGE_WIDTH)
+		for (i = 0; i < EDGE_WIDTH; i++)
+			sums[i] += values[i];
 	return 0;
 }
 
@@ -103,68 +81,24 @@ static int verdict_row(const void *raw_key, const void *raw_values, void *contex
 {
 	const struct weft_verdict_key *key = raw_key;
 	const struct weft_verdict *values = raw_values;
-	struct rows *rows = context;
-	const struct telemetry *telemetry = rows->telemetry;
+	struct row_maker *maker = context;
+	const struct telemetry *telemetry = maker->telemetry;
+	struct metric_rows *rows = &maker->rows;
 	uint64_t sum = 0;
 	unsigned int cpu;
-	size_t length;
-	FILE *out;
 
 	for (cpu = 0; cpu < telemetry->maps->cpus; cpu++)
 		sum += values[cpu].count;
 	if (!key->hook && !sum)
 		return 0; /* the overflow entry, unused */
-	rows_add(rows, &out, &length)->count = sum;
-	put_label(out, "verdict", verdict_name(key->action));
-	put_label(out, "reason", key->hook ? reason_name(key->reason) : "overflow");
-	put_label(out, "hook", hook_name(key->hook));
-	put_label(out, "protocol", protocol_name(key->proto));
-	put_workload(out, telemetry, "source", key->src_workload);
-	put_workload(out, telemetry, "destination", key->dst_workload);
-	fclose(out);
+	metric_rows_label(rows, "verdict", verdict_name(key->action));
+	metric_rows_label(rows, "reason", key->hook ? reason_name(key->reason) : "overflow");
+	metric_rows_label(rows, "hook", hook_name(key->hook));
+	metric_rows_label(rows, "protocol", protocol_name(key->proto));
+	telemetry_put_workload(telemetry, rows, "source", key->src_workload);
+	telemetry_put_workload(telemetry, rows, "destination", key->dst_workload);
+	*metric_rows_add(rows) = sum;
 	return 0;
-}
-
-static int row_compare(const void *a, const void *b)
-{
-	return strcmp(((const struct row *)a)->labels, ((const struct row *)b)->labels);
-}
-
-/* Rows with equal labels (two identities of one workload, say) become one: Prometheus refuses
- * duplicates. */
-static void rows_merge(struct rows *rows)
-{
-	size_t from, to = 0, i;
-
-	if (rows->count)
-		qsort(rows->items, rows->count, sizeof(*rows->items), row_compare);
-	for (from = 0; from < rows->count; from++) {
-		struct row *row = &rows->items[from];
-
-		if (!to || strcmp(rows->items[to - 1].labels, row->labels)) {
-			rows->items[to++] = *row;
-			continue;
-		}
-		for (i = 0; i < sizeof(row->edge) / sizeof(__u64); i++)
-			((__u64 *)&rows->items[to - 1].edge)[i] += ((__u64 *)&row->edge)[i];
-		rows->items[to - 1].count += row->count;
-		free(row->labels);
-	}
-	rows->count = to;
-}
-
-static void rows_clear(struct rows *rows)
-{
-	size_t i;
-
-	for (i = 0; i < rows->count; i++)
-		free(rows->items[i].labels);
-	free(rows->items);
-}
-
-static void put_head(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 static const struct edge_family {
@@ -199,43 +133,46 @@ static const struct edge_family {
 
 static void write_edges(struct telemetry *telemetry, FILE *out)
 {
-	struct rows rows = { .telemetry = telemetry };
+	struct row_maker maker = { telemetry, { .width = EDGE_WIDTH } };
+	const struct metric_rows *rows = &maker.rows;
 	size_t f, i;
 
-	maps_each(telemetry->maps, MAP_EDGE, edge_row, &rows);
-	rows_merge(&rows);
+	maps_each(telemetry->maps, MAP_EDGE, edge_row, &maker);
+	metric_rows_merge(&maker.rows);
 	for (f = 0; f < sizeof(edge_families) / sizeof(edge_families[0]); f++) {
 		const struct edge_family *family = &edge_families[f];
 
-		put_head(out, family->name, "counter", family->help);
-		for (i = 0; i < rows.count; i++) {
-			uint64_t value = *(__u64 *)((char *)&rows.items[i].edge + family->offset);
+		metric_put_head(out, family->name, "counter", family->help);
+		for (i = 0; i < rows->count; i++) {
+			uint64_t value = rows->items[i].values[family->offset / sizeof(__u64)];
 
 			if (!value)
 				continue;
-			fprintf(out, "%s{%s} ", family->name, rows.items[i].labels);
+			fprintf(out, "%s{%s} ", family->name, rows->items[i].labels);
 			if (family->divisor == 1)
 				fprintf(out, "%" PRIu64 "\n", value);
 			else
 				fprintf(out, "%.6f\n", (double)value / family->divisor);
 		}
 	}
-	rows_clear(&rows);
+	metric_rows_clear(&maker.rows);
 }
 
 static void write_verdicts(struct telemetry *telemetry, FILE *out)
 {
-	struct rows rows = { .telemetry = telemetry };
+	struct row_maker maker = { telemetry, { .width = 1 } };
+	const struct metric_rows *rows = &maker.rows;
 	size_t i;
 
-	maps_each(telemetry->maps, MAP_VERDICT, verdict_row, &rows);
-	rows_merge(&rows);
-	put_head(out, "weft_verdicts_total", "counter",
-		 "Verdicts by reason: TCP connections, and UDP packets that were denied.");
-	for (i = 0; i < rows.count; i++)
-		fprintf(out, "weft_verdicts_total{%s} %" PRIu64 "\n", rows.items[i].labels,
-			rows.items[i].count);
-	rows_clear(&rows);
+	maps_each(telemetry->maps, MAP_VERDICT, verdict_row, &maker);
+	metric_rows_merge(&maker.rows);
+	metric_put_head(out, "weft_verdicts_total", "counter",
+			"Verdicts by reason: TCP connections, and UDP packets and HTTP requests "
+			"that were denied.");
+	for (i = 0; i < rows->count; i++)
+		fprintf(out, "weft_verdicts_total{%s} %" PRIu64 "\n", rows->items[i].labels,
+			*rows->items[i].values);
+	metric_rows_clear(&maker.rows);
 }
 
 static void write_stats(struct telemetry *telemetry, FILE *out)
@@ -244,8 +181,8 @@ static void write_stats(struct telemetry *telemetry, FILE *out)
 	unsigned int cpu;
 	__u32 index;
 
-	put_head(out, "weft_program_incidents_total", "counter",
-		 "What BPF programs could not do, by kind: full maps, lost events.");
+	metric_put_head(out, "weft_program_incidents_total", "counter",
+			"What BPF programs could not do, by kind: full maps, lost events.");
 	for (index = 0; index < WEFT_STAT_COUNT; index++) {
 		uint64_t sum = 0;
 
@@ -266,10 +203,10 @@ static void write_maps(struct telemetry *telemetry, FILE *out)
 	for (i = 0; i < MAP_ID_COUNT; i++)
 		if (!maps_fill(telemetry->maps, i, &fills[count]) && fills[count].countable)
 			count++;
-	put_head(out, "weft_map_entries", "gauge", "Entries in use, by BPF map.");
+	metric_put_head(out, "weft_map_entries", "gauge", "Entries in use, by BPF map.");
 	for (i = 0; i < count; i++)
 		fprintf(out, "weft_map_entries{map=\"%s\"} %u\n", fills[i].name, fills[i].entries);
-	put_head(out, "weft_map_max_entries", "gauge", "Capacity, by BPF map.");
+	metric_put_head(out, "weft_map_max_entries", "gauge", "Capacity, by BPF map.");
 	for (i = 0; i < count; i++)
 		fprintf(out, "weft_map_max_entries{map=\"%s\"} %u\n", fills[i].name,
 			fills[i].max_entries);
@@ -277,13 +214,14 @@ static void write_maps(struct telemetry *telemetry, FILE *out)
 
 static void put_value(FILE *out, const char *name, const char *type, const char *help, double value)
 {
-	put_head(out, name, type, help);
+	metric_put_head(out, name, type, help);
 	fprintf(out, "%s %.15g\n", name, value);
 }
 
 static void write_agent(const struct telemetry_agent *agent, FILE *out)
 {
-	put_head(out, "weft_build_info", "gauge", "Version of the agent and of the map layout.");
+	metric_put_head(out, "weft_build_info", "gauge",
+			"Version of the agent and of the map layout.");
 	fprintf(out, "weft_build_info{version=\"%s\",abi=\"%d\"} 1\n", WEFT_VERSION,
 		WEFT_ABI_VERSION);
 	put_value(out, "weft_agent_ready", "gauge", "1 when the policy in the maps is complete.",
@@ -312,6 +250,7 @@ void telemetry_write_metrics(struct telemetry *telemetry, const struct telemetry
 	write_agent(agent, out);
 	write_verdicts(telemetry, out);
 	write_edges(telemetry, out);
+	telemetry_write_requests(telemetry, out);
 	write_stats(telemetry, out);
 	write_maps(telemetry, out);
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what weft costs against direct connections, on a simulated two-node cluster.
+"""Measures what weft costs against direct connections and against proxies, on a simulated two-node
+cluster.
 
 nginx serves, wrk and curl ask; the slices of all series are interleaved. Writes report.json and
 report.md to build/bench/. Set by environment: BENCH_ROUNDS, BENCH_SECONDS, BENCH_WORKS,
-BENCH_SERIES, BENCH_PLACEMENT (two-nodes, same-node), BENCH_EXTRAS (programs, timings, or none).
+BENCH_SERIES, BENCH_PLACEMENT (two-nodes, same-node), BENCH_EXTRAS (programs, heads, timings, or
+none).
 """
 import os
 import shutil
@@ -14,9 +16,13 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+import heads  # noqa: E402
+import peers  # noqa: E402
 import place  # noqa: E402
 import programs  # noqa: E402
+import promises  # noqa: E402
 import report  # noqa: E402
+import series as table  # noqa: E402
 import slices  # noqa: E402
 import timings  # noqa: E402
 from errors import BenchError  # noqa: E402
@@ -24,12 +30,12 @@ from playground.api import BUILD, COMMAND, TOP, WEFT, PlaygroundError  # noqa: E
 from works import WORKS  # noqa: E402
 
 FOLDER = BUILD / "bench"
-DEFAULT_SERIES = ("direct", "weft-l4", "weft-split")
-EXTRAS = ("programs", "timings")
+EXTRAS = ("programs", "heads", "timings")
 PLACEMENTS = {"two-nodes": "node-b", "same-node": "node-a"}
 TOOLS = {"wrk": "wrk", "nginx": "nginx-light", "curl": "curl", "socat": "socat",
          "taskset": "util-linux", "nsenter": "util-linux"}
 PROGRAM_SECONDS = 1
+HEAD_SERIES = ("weft-l4", "weft-http", "weft-http-256")
 
 
 def say(text):
@@ -53,7 +59,7 @@ def _choice(name, default, known):
 
 def read_settings():
     """The environment's wishes, checked."""
-    series = _choice("BENCH_SERIES", DEFAULT_SERIES, place.SERIES)
+    series = _choice("BENCH_SERIES", table.DEFAULT, table.SERIES)
     placement, = _choice("BENCH_PLACEMENT", ["two-nodes"], PLACEMENTS)[:1]
     extras = _choice("BENCH_EXTRAS", EXTRAS, (*EXTRAS, "none"))
     return {"rounds": _number("BENCH_ROUNDS", 7, 1, 1000),
@@ -74,11 +80,23 @@ def check_machine(settings):
         raise BenchError("missing tools (remedy: scripts/setup.sh bench, or apt-get install "
                          f"{' '.join(missing)})")
     programs_needed = [COMMAND]
-    if any(one.startswith("weft") for one in settings["series"]):
+    if any(map(table.is_weft, settings["series"])):
         programs_needed += [BUILD / "weftd", WEFT]
     for program in programs_needed:
         if not os.access(program, os.X_OK):
             raise BenchError(f"{program} is not built (remedy: make)")
+
+
+def leave_out_missing(settings):
+    """Takes series whose peer is not here out of the settings; [{"series", "why"}]."""
+    why = {peer: peers.why_missing(peer)
+           for peer in sorted(set(map(table.peer, settings["series"])) - {None})}
+    skipped = [{"series": one, "why": why[table.peer(one)]} for one in settings["series"]
+               if why.get(table.peer(one))]
+    for one in skipped:
+        say(f"SKIPPED {one['series']}: {one['why']}")
+    settings["series"] = [one for one in settings["series"] if not why.get(table.peer(one))]
+    return skipped
 
 
 def repeat_command(settings):
@@ -87,7 +105,7 @@ def repeat_command(settings):
              "BENCH_SERIES": ",".join(settings["series"]),
              "BENCH_PLACEMENT": settings["placement"],
              "BENCH_EXTRAS": ",".join(settings["extras"]) or "none"}
-    plain = {"BENCH_WORKS": ",".join(WORKS), "BENCH_SERIES": ",".join(DEFAULT_SERIES),
+    plain = {"BENCH_WORKS": ",".join(WORKS), "BENCH_SERIES": ",".join(table.DEFAULT),
              "BENCH_PLACEMENT": "two-nodes", "BENCH_EXTRAS": ",".join(EXTRAS)}
     return "sudo make bench" + "".join(f" {name}={value}" for name, value in names.items()
                                        if plain.get(name) != value)
@@ -97,24 +115,31 @@ def run(settings):
     """The report."""
     place.remove_leftovers()
     begin = time.monotonic()
-    result = {"machine": report.machine(TOP), "command": repeat_command(settings),
-              "settings": settings}
+    command = repeat_command(settings)
+    skipped = leave_out_missing(settings)
+    result = {"machine": report.machine(TOP, set(map(table.peer, settings["series"])) - {None}),
+              "command": command, "settings": settings, "skipped": skipped}
     with place.Site(PLACEMENTS[settings["placement"]]) as site, programs.statistics(False):
-        slots = settings["rounds"] * len(settings["works"]) * len(settings["series"])
+        slots = settings["rounds"] * sum(len(slices.takers(settings["series"], work))
+                                         for work in settings["works"])
         say(f"{slots} slices of {settings['seconds']} s, about "
             f"{slots * (settings['seconds'] + 0.1) / 60:.1f} min, then the extras")
         measured = slices.measure(site, settings["works"], settings["series"],
                                   settings["rounds"], settings["seconds"], say)
         result["results"] = slices.results(measured)
-        weft = [one for one in settings["series"] if one.startswith("weft")]
+        weft = list(filter(table.is_weft, settings["series"]))
         if weft and "programs" in settings["extras"]:
             say("BPF programs")
             result["programs"] = programs.measure(site, weft, settings["works"], PROGRAM_SECONDS)
+        long_heads = [one for one in HEAD_SERIES if one in weft]
+        if "weft-http" in weft and "heads" in settings["extras"]:
+            say("heads of requests, long and short")
+            result["heads"] = heads.measure(site, long_heads, PROGRAM_SECONDS)
         if weft and "timings" in settings["extras"]:
             result["timings"] = timings.measure(site, say)
     result["cross_check"] = slices.cross_check(measured)
     result["foreign_cpu_share"] = round(slices.foreign_share(measured), 4)
-    result["targets"] = report.targets(result)
+    result["targets"] = promises.targets(result, measured)
     result["slices"] = measured
     result["elapsed_s"] = round(time.monotonic() - begin, 1)
     return result
@@ -125,11 +150,13 @@ def print_summary(result):
     for row in result["results"]:
         if row["series"] != "direct":
             ratio = "-" if row["ratio_to_direct"] is None else f"{row['ratio_to_direct']:.3f}"
-            print(f"  {row['work']:<18} {row['series']:<13} {row['metric']:<19} "
+            print(f"  {row['work']:<18} {row['series']:<19} {row['metric']:<19} "
                   f"{row['median']:>11,.2f}  {ratio:>6} of direct")
     for row in result["targets"]:
         if not row["held"]:
             print(f"  missed: {row['what']}: {row['measured']} (limit {row['limit']})")
+    for row in result["skipped"]:
+        print(f"  SKIPPED {row['series']}: {row['why']}")
     if result["foreign_cpu_share"] > report.QUIET:
         print(f"  this machine was not quiet: {100 * result['foreign_cpu_share']:.1f} % of its "
               "CPU time went elsewhere")

@@ -1,37 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where it is measured: playgrounds of the same topology, with and without weft."""
+"""Where it is measured: playgrounds of the same topology, with weft, with proxies, with neither."""
 import contextlib
+import json
 import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+import peers  # noqa: E402
+import rules  # noqa: E402
 from errors import BenchError  # noqa: E402
-from playground.api import COMMAND, WEFT, Playground  # noqa: E402,F401
+from lane import Lane  # noqa: E402
+from playground.api import WEFT, Playground  # noqa: E402,F401
 from playground.paths import RUN  # noqa: E402
-from works import HTTP_PORT, Lane  # noqa: E402
+from rules import NAMESPACE  # noqa: E402
+from series import PLACES, SERIES  # noqa: E402
+from works import BLOB_BYTES, BODY  # noqa: E402
 
-NAMESPACE = "bench"
 PREFIX = "weft-bench-"
-BLOB_BYTES = 64 << 20
 # Read, never stored: on tmpfs a hole costs no memory.
 ENDLESS_BYTES = 1 << 40
-BODY = ("weft measures a kilobyte. " * 40)[:1024]
-
-# Series -> (playground it runs in, whether the client addresses the service).
-SERIES = {
-    "direct": ("direct", False),
-    # the same once more, in a playground of its own: must come out at 1.00
-    "direct-again": ("again", False),
-    "weft-l4": ("weft", False),
-    "weft-split": ("weft", True),
-}
+START_TIMEOUT = 10.0
+# reach -> the proxy's ports for the server and the sink; None = the server's own.
+PORTS = {"pod": None, "service": None,
+         "sidecar": ("OUT_HTTP", "OUT_SINK"), "sidecar-mtls": ("OUT_HTTP_MTLS", "OUT_SINK_MTLS"),
+         "node": ("NODE_HTTP", "NODE_SINK")}
 
 
 def remove_leftovers():
@@ -49,6 +47,21 @@ def remove_leftovers():
 
 def _scratch():
     return "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()
+
+
+def _container(argv):
+    """One more container of a pod, as a line of the manifest."""
+    return "    - " + json.dumps({"name": "proxy", "command": argv}) if argv else ""
+
+
+def _node_pod(argv, node):
+    if not argv:
+        return ""
+    return json.dumps({"apiVersion": "v1", "kind": "Pod",
+                       "metadata": {"name": "proxy", "namespace": NAMESPACE},
+                       "spec": {"nodeName": node, "hostNetwork": True,
+                                "terminationGracePeriodSeconds": 0,
+                                "containers": [{"name": "proxy", "command": argv}]}}) + "\n---"
 
 
 class Site:
@@ -73,63 +86,97 @@ class Site:
     def __exit__(self, *problem):
         return self._stack.__exit__(*problem)
 
-    def _write_cluster(self, kind):
-        """The manifests of one playground and the files its server needs."""
+    def _write_cluster(self, kind, proxies):
+        """The manifests of one playground, with these proxies, and the files of its server; the
+        manifests' folder."""
         own = pathlib.Path(self.folder, kind)
-        for name, target in (("nginx.conf", own), ("cluster.yaml", own / "manifests")):
-            target.mkdir(exist_ok=True)
+        manifests = own / "manifests"
+        manifests.mkdir(parents=True, exist_ok=True)
+        values = {"DIR": own, "SHARED": self.folder, "BODY": BODY, "BLOB": rules.BLOB_PATH,
+                  "SERVER_NODE": self._server_node, "CLIENT_PROXY": _container(proxies.client),
+                  "SERVER_PROXY": _container(proxies.server),
+                  "NODE_PROXY": _node_pod(proxies.node, self._server_node)}
+        for name, folder in (("nginx.conf", own), ("cluster.yaml", manifests)):
             text = (HERE / name).read_text(encoding="utf-8")
-            for key, value in (("@DIR@", str(own)), ("@SHARED@", self.folder), ("@BODY@", BODY),
-                               ("@SERVER_NODE@", self._server_node)):
-                text = text.replace(key, value)
-            (target / name).write_text(text, encoding="utf-8")
-        return own / "manifests"
+            (folder / name).write_text(peers.fill(text, values), encoding="utf-8")
+        in_force = PLACES[kind].rules if PLACES[kind].agent_args is not None else None
+        (manifests / "policy.yaml").write_text(rules.manifests(in_force), encoding="utf-8")
+        return manifests
 
     def playground(self, kind):
         """The running playground of this kind, started when it is first asked for."""
         if kind not in self._playgrounds:
+            wanted = PLACES[kind]
             place = self._stack.enter_context(Playground(f"bench-{os.getpid()}-{kind}"))
-            place.up(self._write_cluster(kind), *([] if kind == "weft" else ["--no-agents"]))
+            options = ["--no-agents"] if wanted.agent_args is None \
+                else ["--agent-args", wanted.agent_args]
+            place.up(self._write_cluster(kind, peers.Proxies(None, None, None)), *options)
+            if wanted.peer:
+                self._start_proxies(place, kind, wanted)
             self._playgrounds[kind] = place
-            self._await_server(place)
-            if kind == "weft":
-                self._prove_enforcement(place)
         return self._playgrounds[kind]
 
-    @staticmethod
-    def _try(place, pod, address):
-        """Whether this pod gets an answer."""
-        return subprocess.run(
-            place.command("exec", "-n", NAMESPACE, pod, "--", "curl", "-sf", "-o", "/dev/null",
-                          "--max-time", "5", f"http://{address}:{HTTP_PORT}/"), check=False).returncode == 0
-
-    def _await_server(self, place):
-        address = place.pod("server", NAMESPACE)["addresses"][0]
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            if self._try(place, "client", address):
-                return
-        raise BenchError(f"{place.name}: the client gets no answer from nginx: " +
-                         place.run("logs", "-n", NAMESPACE, "-c", "nginx", "server", check=False))
-
-    def _prove_enforcement(self, place):
-        """A mesh that lets everybody in would be measured as a fast one."""
-        if self._try(place, "intruder", place.pod("server", NAMESPACE)["addresses"][0]):
-            raise BenchError("the intruder reaches the server: weft does not enforce")
-        if not self._try(place, "client", self._service(place)):
-            raise BenchError("the client gets no answer from the service's cluster IP")
-
-    @staticmethod
-    def _service(place):
-        return place.service("web", NAMESPACE)["clusterIPs"][0]
+    def _start_proxies(self, place, kind, wanted):
+        """Adds the proxies, the server's first, because the others need its pod's address."""
+        own = pathlib.Path(self.folder, kind)
+        all_of_them = peers.proxies(wanted.peer, own)
+        place.apply(self._write_cluster(kind, peers.Proxies(None, ["sleep", "infinity"], None)))
+        peers.configure(wanted.peer, own, place.pod("server", NAMESPACE)["addresses"][0],
+                        wanted.rules)
+        place.apply(self._write_cluster(kind, all_of_them))
 
     def lane(self, series):
+        """The lane of this series, proved to let through what the rules say and nothing else."""
         if series not in self._lanes:
-            kind, by_service = SERIES[series]
-            place = self.playground(kind)
-            server = place.pod("server", NAMESPACE)
-            agents = [node["cgroup"] + "/host" for node in place.status()["nodes"]]
-            address = self._service(place) if by_service else server["addresses"][0]
-            self._lanes[series] = Lane(place.pod("client", NAMESPACE), server, address, agents,
-                                       self.folder)
+            lane = self._make_lane(series)
+            self._await_answer(series, lane)
+            self._prove(series, lane)
+            self._lanes[series] = lane
         return self._lanes[series]
+
+    def _make_lane(self, series):
+        kind, reach, _ = SERIES[series]
+        place = self.playground(kind)
+        client, server = (place.pod(name, NAMESPACE) for name in ("client", "server"))
+        status = place.status()
+        ports = [peers.PORTS[name] for name in PORTS[reach] or ("HTTP", "SINK")]
+        address = {
+            "pod": server["addresses"][0],
+            "service": place.service("web", NAMESPACE)["clusterIPs"][0],
+            "sidecar": "127.0.0.1", "sidecar-mtls": "127.0.0.1",
+            "node": next(node["addresses"][0] for node in status["nodes"]
+                         if node["name"] == self._server_node)}[reach]
+        others = [pod["cgroup"] for pod in status["pods"] if pod["name"] == "proxy"]
+        agents = [node["cgroup"] + "/host" for node in status["nodes"]]
+        return Lane(client, server, [f"{address}:{port}" for port in ports], others, agents,
+                    self.folder)
+
+    @staticmethod
+    def _await_answer(series, lane):
+        """Servers and proxies may take a moment to listen."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            answer = lane.ask("GET", rules.GET_PATH, True)
+            if answer.status == 200:
+                return
+            if time.monotonic() > deadline:
+                raise BenchError(f"{series}: the client is not answered 200 but {answer}")
+            time.sleep(0.05)
+
+    def _prove(self, series, lane):
+        """A mesh that lets everybody in would be measured as a fast one."""
+        kind = SERIES[series].place
+        if PLACES[kind].agent_args is not None:
+            place = self.playground(kind)
+            intruder = lane.ask("GET", rules.GET_PATH, True, place.pod("intruder", NAMESPACE))
+            if intruder.status:
+                raise BenchError(f"{series}: the intruder is answered {intruder}: weft does not "
+                                 "enforce")
+        if PLACES[kind].rules is None:
+            return
+        for request in rules.DENIED:
+            answer = lane.ask(*request)
+            if answer.status != 403:
+                raise BenchError(f"{series}: {request[0]} {request[1]}, which no rule allows"
+                                 f"{'' if request[2] else ' without its header'}, is answered "
+                                 f"{answer} instead of 403")

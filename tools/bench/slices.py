@@ -4,6 +4,7 @@ import collections
 import os
 import statistics
 
+import series as table
 from errors import BenchError
 from works import METRICS, WORKS
 
@@ -13,20 +14,29 @@ BASE = "direct"
 def measure(site, works, series, rounds, seconds, say):
     """[{"round", "work", "series", "metrics", "done", "used"}]. Each round runs every series of a
     work back to back, starting with another one each time, so that drift of the machine and the
-    neighbour's cache hit all alike."""
+    neighbour's cache hit all alike. Peers have their turn after direct and weft, whose small
+    differences would suffer from what comes between."""
     lanes = {name: site.lane(name) for name in series}
     slices = []
     for name in works:
-        for one in series:
+        for one in takers(series, name):
             _run(lanes, one, name, 1)  # warm-up
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
         for name in works:
-            shift = number % len(series)
-            for one in series[shift:] + series[:shift]:
-                slices.append({"round": number, "work": name, "series": one,
-                               **_run(lanes, one, name, seconds)})
+            takes = takers(series, name)
+            for group in ([one for one in takes if not table.peer(one)],
+                          [one for one in takes if table.peer(one)]):
+                shift = number % max(1, len(group))
+                for one in group[shift:] + group[:shift]:
+                    slices.append({"round": number, "work": name, "series": one,
+                                   **_run(lanes, one, name, seconds)})
     return slices
+
+
+def takers(series, work):
+    """Those of the series that take part in this work."""
+    return [one for one in series if table.does(one, work)]
 
 
 def _run(lanes, series, work, seconds):
@@ -63,6 +73,14 @@ def summarise(slices, value):
                 "ratio_max": round(max(ratios), 4) if ratios else None,
                 "runs": len(rounds)})
     return rows
+
+
+def ratio(slices, metric, work, series, base):
+    """Median of the rounds' ratios of one series to another; None when there is no such round."""
+    table_of = _by_round(slices, lambda one: one["metrics"])
+    own, other = table_of[(work, series)][metric], table_of[(work, base)][metric]
+    ratios = [own[n] / other[n] for n in own if other.get(n)]
+    return round(statistics.median(ratios), 4) if ratios else None
 
 
 def results(slices):

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The works: what the client does during one slice, and what a slice yields."""
+"""The works: what the client does during one slice, and how its report is read."""
 import collections
 import json
-import os
 import pathlib
-import subprocess
 
-from accounting import Meter
+import rules
 from errors import BenchError
 
 HERE = pathlib.Path(__file__).resolve().parent
-HTTP_PORT, SINK_PORT = 8080, 9000
+BLOB_BYTES = 64 << 20
+BODY = ("weft measures a kilobyte. " * 40)[:1024]
 # curl's exit code when --max-time is over, which is how an upload ends here.
 CURL_TIMED_OUT = 28
 
@@ -28,42 +27,56 @@ METRICS = {"cpu_us_per_request": True, "requests_per_s": False, "p50_us": True, 
            "cpu_s_per_gb": True}
 
 
-def cores():
-    """(client's, server's) core when each has one of its own."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[0], allowed[1 % len(allowed)]
-
-
-def _command(work, address, seconds, folder):
-    """The client's argv."""
+def command(work, addresses, seconds, folder, request=(rules.GET_PATH, ())):
+    """The client's argv. `addresses`: of the server and of the sink, each ADDRESS:PORT.
+    `request`: path and further headers of what an "http" work asks for."""
+    http, sink = addresses
+    header = ": ".join(rules.HEADER)
     if work.kind == "upload":
         return ["curl", "--silent", "--show-error", "--header", "Expect:",
-                "--max-time", str(seconds), "--write-out", "\nsent %{size_upload} %{time_total}\n",
-                "--upload-file", f"{folder}/endless", f"http://{address}:{SINK_PORT}/"]
-    path = "blob" if work.kind == "download" else ""
+                "--max-time", str(seconds), "--write-out",
+                "\nsent %{size_upload} %{time_total} %{http_code}\n",
+                "--upload-file", f"{folder}/endless", f"http://{sink}{rules.UPLOAD_PATH}"]
+    path, more = (rules.BLOB_PATH, ()) if work.kind == "download" else request
     argv = ["wrk", "--threads", "1", "--connections", str(work.connections), "--timeout", "5s",
             "--duration", f"{seconds}s", "--latency", "--script", str(HERE / "wrk-report.lua")]
-    if work.close:
-        argv += ["--header", "Connection: close"]
-    return argv + [f"http://{address}:{HTTP_PORT}/{path}"]
+    for one in (header, *more, *(["Connection: close"] if work.close else [])):
+        argv += ["--header", one]
+    return argv + [f"http://{http}{path}"]
 
 
-def _parse_wrk(output):
+def _parse_wrk(work, output):
     result = json.loads(output.strip().splitlines()[-1])
     wrong = {name: count for name, count in result["errors"].items() if count}
     if wrong:
         raise BenchError("wrk saw errors: " +
                          ", ".join(f"{name} {count}" for name, count in wrong.items()))
+    # wrk takes any status below 400 for success; the body tells 200 from others
+    least = result["requests"] * (BLOB_BYTES if work.kind == "download" else len(BODY))
+    if result["bytes"] < least:
+        raise BenchError(f"{result['requests']} answers came to {result['bytes']} bytes, less than "
+                         f"the {least} of their bodies: not all were 200")
     return result
 
 
 def _parse_curl(output):
     line = next(line for line in output.splitlines() if line.startswith("sent "))
-    _, sent, seconds = line.split()
+    _, sent, seconds, status = line.split()
+    if status != "000":
+        raise BenchError(f"the upload, which nobody answers before it ends, was answered {status}")
     return {"bytes": int(sent), "duration_us": int(float(seconds) * 1e6), "requests": 1}
 
 
-def _metrics(work, done, used):
+def parse(work, output):
+    """What was done: {"requests", "bytes", "duration_us", with wrk also "p50_us", "p99_us"}."""
+    try:
+        return _parse_curl(output) if work.kind == "upload" else _parse_wrk(work, output)
+    except (ValueError, LookupError, StopIteration) as error:
+        raise BenchError(f"cannot read the client's report ({error}): {output[-500:]}") from None
+
+
+def metrics(work, done, used):
+    """What users see of `done` and the CPU time `used`."""
     if work.kind == "http":
         requests = done["requests"]
         if not requests:
@@ -74,59 +87,3 @@ def _metrics(work, done, used):
     if done["bytes"] < 1e6:
         raise BenchError(f"only {done['bytes']} bytes were moved")
     return {"cpu_s_per_gb": used["busy_us"] / 1e6 / (done["bytes"] / 1e9)}
-
-
-class Lane:
-    """One client talking to one server in one way; what a series is made of."""
-
-    def __init__(self, client, server, address, agents, folder):
-        self.client, self.server, self.address = client, server, address
-        self.folder = folder
-        self._meter = Meter({"pods_us": [client["cgroup"], server["cgroup"]],
-                             "agents_us": agents})
-        self._placed = None
-
-    def _place_server(self, core):
-        """A lone connection is served by the client's core, or the scheduler's choice of the day
-        would be measured; many have a core on each side."""
-        if self._placed == core:
-            return
-        for place, _, _ in os.walk(self.server["cgroup"]):
-            with open(place + "/cgroup.procs", encoding="ascii") as file:
-                for pid in map(int, file):
-                    os.sched_setaffinity(pid, {core})
-        self._placed = core
-
-    def run(self, work, seconds):
-        """One slice: {"metrics", "done", "used"}. Nothing but the client's own processes is
-        started in it, so that the machine's CPU time is the work's."""
-        own, other = cores()
-        self._place_server(own if work.connections == 1 and work.kind == "http" else other)
-        argv = ["nsenter", "--net=" + self.client["netns"], "taskset", "--cpu-list", str(own),
-                *_command(work, self.address, seconds, self.folder)]
-        procs = os.open(self.client["cgroup"] + "/exec/cgroup.procs", os.O_WRONLY)
-        try:
-            self._meter.start()
-            with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True,
-                                  env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-                                  preexec_fn=lambda: os.write(procs, b"0")) as client:
-                try:
-                    output, _ = client.communicate(timeout=seconds + 20)
-                except BaseException:
-                    client.kill()
-                    raise
-            used = self._meter.stop()
-        finally:
-            os.close(procs)
-        expected = CURL_TIMED_OUT if work.kind == "upload" else 0
-        if client.returncode != expected:
-            raise BenchError(f"{' '.join(argv[4:])} ended with {client.returncode}: "
-                             f"{output.strip()[-500:]}")
-        try:
-            done = _parse_curl(output) if work.kind == "upload" \
-                else _parse_wrk(output)
-        except (ValueError, LookupError, StopIteration) as error:
-            raise BenchError(f"cannot read {argv[5]}'s report ({error}): {output[-500:]}") \
-                from None
-        return {"metrics": _metrics(work, done, used), "done": done, "used": used}

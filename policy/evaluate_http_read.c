@@ -11,6 +11,9 @@
 
 enum { CHUNK_SIZE_DIGITS = 16 };
 
+/* Offsets in a stream have 64 bits; nobody needs chunks that come near to that. */
+#define CHUNK_SIZE_LIMIT (1ULL << 60)
+
 /* What the fields of a head have said so far. */
 struct head {
 	struct http_text authority;
@@ -144,13 +147,11 @@ static int judge_name(struct http_scan *scan, const struct http_request *request
 			return http_scan_refuse(scan, WEFT_REASON_HTTP_HOST);
 	} else if (name_is(name, "content-length")) {
 		*form = HTTP_VALUE_LENGTH;
-		if (head->has_coding)
-			return http_scan_refuse(scan, WEFT_REASON_HTTP_TRANSFER_ENCODING);
 		if (head->has_length)
 			return http_scan_refuse(scan, WEFT_REASON_HTTP_CONTENT_LENGTH);
 	} else if (name_is(name, "transfer-encoding")) {
 		*form = HTTP_VALUE_CODING;
-		if (!request->minor || head->has_coding || head->has_length)
+		if (!request->minor || head->has_coding)
 			return http_scan_refuse(scan, WEFT_REASON_HTTP_TRANSFER_ENCODING);
 	} else if (name_is(name, "upgrade")) {
 		*form = HTTP_VALUE_UPGRADE;
@@ -216,19 +217,39 @@ static int read_field(struct http_scan *scan, struct http_request *request, stru
 	return 1;
 }
 
-/* The empty line, and what must have been said before it. */
+/* Does a head hold together whose lines are well-formed? */
+static enum weft_reason judge_head(const struct http_request *request, const struct head *head)
+{
+	bool differs =
+		head->has_host && head->authority.length &&
+		!http_text_equal(&request->headers[head->host_index].value, &head->authority);
+	bool body = head->has_coding || request->length;
+
+	if (differs || (request->minor && !head->has_host))
+		return WEFT_REASON_HTTP_HOST;
+	if (head->has_coding && head->has_length)
+		return WEFT_REASON_HTTP_TRANSFER_ENCODING;
+	/* What follows these waits for the answer, and the answer may wait for a body. */
+	if (request->websocket && body)
+		return WEFT_REASON_HTTP_UPGRADE;
+	if (http_text_is(&request->method, "CONNECT") && body)
+		return head->has_coding ? WEFT_REASON_HTTP_TRANSFER_ENCODING :
+					  WEFT_REASON_HTTP_CONTENT_LENGTH;
+	return WEFT_REASON_NONE;
+}
+
+/* The empty line. */
 static int read_end(struct http_scan *scan, struct http_request *request, struct head *head)
 {
 	int ret = http_scan_expect(scan, "\r\n", WEFT_REASON_HTTP_FIELD);
-	bool differs;
+	enum weft_reason reason;
 
 	if (ret <= 0)
 		return ret;
-	differs = head->has_host && head->authority.length &&
-		  !http_text_equal(&request->headers[head->host_index].value, &head->authority);
-	if (differs || (request->minor && !head->has_host)) {
+	reason = judge_head(request, head);
+	if (reason) {
 		scan->at--;
-		return http_scan_refuse(scan, WEFT_REASON_HTTP_HOST);
+		return http_scan_refuse(scan, reason);
 	}
 	return 1;
 }
@@ -289,7 +310,7 @@ static int read_chunk_size(struct http_scan *scan, uint64_t *size)
 
 	*size = 0;
 	while ((ret = http_scan_peek(scan, &byte)) > 0 && http_byte_hex(byte) >= 0) {
-		if (++digits > CHUNK_SIZE_DIGITS)
+		if (++digits > CHUNK_SIZE_DIGITS || *size >= CHUNK_SIZE_LIMIT / 16)
 			return http_scan_refuse(scan, WEFT_REASON_HTTP_CHUNK);
 		*size = *size << 4 | (uint64_t)http_byte_hex(byte);
 		scan->at++;

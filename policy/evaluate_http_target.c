@@ -15,9 +15,12 @@ static int peek_visible(struct http_scan *scan, unsigned char *byte)
 {
 	int ret = http_scan_peek(scan, byte);
 
-	if (ret > 0 && *byte != ' ' && !http_byte_is_visible(*byte))
-		return http_scan_refuse(scan, WEFT_REASON_HTTP_REQUEST_LINE);
-	return ret;
+	if (ret <= 0 || *byte == ' ' || http_byte_is_visible(*byte))
+		return ret;
+	/* A line that ends here has no version: HTTP/0.9 */
+	return http_scan_refuse(scan, *byte == '\r' || *byte == '\n' ?
+					      WEFT_REASON_HTTP_VERSION :
+					      WEFT_REASON_HTTP_REQUEST_LINE);
 }
 
 static void text_set(struct http_text *text, const struct http_scan *scan, size_t from)

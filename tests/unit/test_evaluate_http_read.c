@@ -87,8 +87,8 @@ static const struct {
 	{ "GET|\r\n", WEFT_REASON_HTTP_REQUEST_LINE },
 	/* targets */
 	{ "GET | / HTTP/1.1\r\n", WEFT_REASON_HTTP_REQUEST_LINE },
-	{ "GET /|\r\n", WEFT_REASON_HTTP_REQUEST_LINE },
-	{ "GET /a|\n", WEFT_REASON_HTTP_REQUEST_LINE },
+	{ "GET /|\r\n", WEFT_REASON_HTTP_VERSION },
+	{ "GET /a?b|\n", WEFT_REASON_HTTP_VERSION },
 	{ "GET /a|\tb HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
 	{ "GET /|\xc3\xa4 HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
 	{ "GET /a?b|\x7f HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
@@ -104,7 +104,7 @@ static const struct {
 	{ "GET http://u|@a/ HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
 	{ "GET http://a|\\b/ HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
 	{ "GET http://a|# HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
-	{ "GET http://a|\r\n", WEFT_REASON_HTTP_REQUEST_LINE },
+	{ "GET http://a|\r\n", WEFT_REASON_HTTP_VERSION },
 	{ "CONNECT |/x HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
 	{ "CONNECT | a:1 HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
 	{ "CONNECT a| HTTP/1.1", WEFT_REASON_HTTP_REQUEST_LINE },
@@ -163,10 +163,12 @@ static const struct {
 	  WEFT_REASON_HTTP_CONTENT_LENGTH },
 	{ "P / HTTP/1.1\r\nContent-Length: 1\r\nCONTENT-LENGTH|: 1\r\n",
 	  WEFT_REASON_HTTP_CONTENT_LENGTH },
-	{ "P / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding|: chunked\r\n",
+	{ "P / HTTP/1.1\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\nHost: a\r\n\r|\n",
 	  WEFT_REASON_HTTP_TRANSFER_ENCODING },
-	{ "P / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length|: 1\r\n",
+	{ "P / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\nHost: a\r\n\r|\n",
 	  WEFT_REASON_HTTP_TRANSFER_ENCODING },
+	{ "P / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: |x\r\n",
+	  WEFT_REASON_HTTP_CONTENT_LENGTH },
 	{ "P / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding|: chunked\r\n",
 	  WEFT_REASON_HTTP_TRANSFER_ENCODING },
 	{ "P / HTTP/1.0\r\nTransfer-Encoding|: chunked\r\n", WEFT_REASON_HTTP_TRANSFER_ENCODING },
@@ -186,6 +188,11 @@ static const struct {
 	{ "GET / HTTP/1.1\r\nUpgrade: websocket\r\nUpgrade|: websocket\r\n",
 	  WEFT_REASON_HTTP_UPGRADE },
 	{ "GET / HTTP/1.1\r\nUpgrade: |\r\n", WEFT_REASON_HTTP_UPGRADE },
+	{ "GET / HTTP/1.0\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r|\n",
+	  WEFT_REASON_HTTP_UPGRADE },
+	{ "CONNECT a:1 HTTP/1.0\r\nContent-Length: 1\r\n\r|\n", WEFT_REASON_HTTP_CONTENT_LENGTH },
+	{ "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r|\n",
+	  WEFT_REASON_HTTP_TRANSFER_ENCODING },
 };
 
 static void test_refusals(void **state)
@@ -308,13 +315,14 @@ static void test_fields(void **state)
 						 "C_d: \xc3\xa4 \t\"x, y\" \r\n"
 						 "Expect:100-continue\r\n"
 						 "uPGRADE: WebSocket\r\n"
-						 "content-length:  000000000000000017 \r\n"
+						 "Transfer: chunked\r\n"
+						 "content-length:  000000000000000000 \r\n"
 						 "\r\n");
 
 	(void)state;
 	assert_text(&request.method, "!#$%&'*+-.^_`|~09azAZ");
 	assert_int_equal(request.minor, 1);
-	assert_int_equal(request.header_count, 7);
+	assert_int_equal(request.header_count, 8);
 	assert_text(&request.headers[0].name, "HOST");
 	assert_text(&request.headers[0].value, "a.b:8080");
 	assert_text(&request.headers[1].value, "");
@@ -323,7 +331,7 @@ static void test_fields(void **state)
 	assert_text(&request.headers[3].value, "\xc3\xa4 \t\"x, y\"");
 	assert_true(request.websocket);
 	assert_int_equal(request.body, HTTP_BODY_LENGTH);
-	assert_int_equal(request.length, 17);
+	assert_int_equal(request.length, 0);
 	http_request_clear(&request);
 
 	request = read_whole("GET / HTTP/1.0\r\nContent-Length: 999999999999999999\r\n\r\n");
@@ -416,7 +424,8 @@ static void test_chunks(void **state)
 		  "1234567890123456789012345\r\n0;\r\na: b\r\nContent-Length: x\r\n\r\n|",
 		  1, 0 },
 		{ "5\r\nab\r\n|", 0, 0 },
-		{ "ffffffffffffffff\r\nab|", 0, 0 },
+		{ "0fffffffffffffff\r\nab|", 0, 0 },
+		{ "100000000000000|0\r\n", -EINVAL, WEFT_REASON_HTTP_CHUNK },
 		{ "|\r\n", -EINVAL, WEFT_REASON_HTTP_CHUNK },
 		{ "| 5\r\n", -EINVAL, WEFT_REASON_HTTP_CHUNK },
 		{ "0|x5\r\n", -EINVAL, WEFT_REASON_HTTP_CHUNK },

@@ -156,7 +156,7 @@ def _head_lines(heads):
                   [[row["series"], row["what"], _number(row["ns_short"]), _number(row["ns_long"]),
                     f"{row['ns_per_byte']:.2f}"] for row in heads["rows"]]) + [
         "", f"Run time of all BPF programs of both nodes during {heads['work']}, by the kernel's "
-        "statistics."]
+        "statistics. weft-l4 reads no heads: its rows show what longer packets cost by themselves."]
 
 
 def _program_lines(programs):

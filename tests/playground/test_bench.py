@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark's own parts: its rules, the peers' files, what ends a run. Nothing is measured."""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import conftest  # noqa: F401 - puts tools/ on the path
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/bench"))
+import peers  # noqa: E402
+import promises  # noqa: E402
+import report  # noqa: E402
+import rules  # noqa: E402
+import series  # noqa: E402
+import slices  # noqa: E402
+import works  # noqa: E402
+from errors import BenchError  # noqa: E402
+
+
+def allowing(wanted, method, path, with_header):
+    """Names of the rules that allow this request."""
+    headers = {rules.HEADER[0].lower(): rules.HEADER[1]} if with_header else {}
+    return [rule.name for rule in wanted
+            if method in rule.methods
+            and re.match(rule.path if rule.is_regex else re.escape(rule.path), path)
+            and all(re.search(value, headers.get(name, "\0")) for name, value in
+                    rule.headers.items())]
+
+
+@pytest.mark.parametrize("wanted", [rules.FOUR, rules.TEN, rules.many()], ids=len)
+def test_works_are_allowed_by_a_late_rule_and_nothing_else_is(wanted):
+    assert len({rule.name for rule in wanted}) == len(wanted)
+    assert allowing(wanted, "GET", rules.GET_PATH, True) == ["orders"]
+    assert wanted.index(rules.ORDERS) >= len(wanted) - 2
+    assert allowing(wanted, "GET", rules.BLOB_PATH, True) == ["assets"]
+    assert allowing(wanted, "PUT", rules.UPLOAD_PATH, False) == ["upload"]
+    for request in rules.DENIED:
+        assert not allowing(wanted, *request)
+
+
+def test_rules_are_as_many_as_promised():
+    assert len(rules.TEN) == 10 and len(rules.FOUR) == 4 and len(rules.many()) == 256
+    assert sum(rule.is_regex for rule in rules.TEN) == 5
+    assert sum(len(rule.headers) for rule in rules.TEN) == 2
+
+
+CHECKS = {"nginx": ["nginx", "-t", "-q", "-p", "{0}", "-c", "{0}/nginx-{1}.conf"],
+          "haproxy": ["haproxy", "-c", "-q", "-f", "{0}/haproxy-{1}.cfg"],
+          "envoy": [str(peers.ENVOY), "--mode", "validate", "--log-level", "error",
+                    "--config-path", "{0}/envoy-{1}.json"]}
+
+
+@pytest.mark.parametrize("peer", CHECKS)
+def test_peers_take_their_files(peer, tmp_path):
+    if peers.why_missing(peer):
+        pytest.skip(peers.why_missing(peer))
+    if peer != "haproxy" and not peers.shutil.which("openssl"):
+        pytest.skip("openssl is not here (remedy: scripts/setup.sh bench)")
+    peers.configure(peer, tmp_path, "127.0.0.1", rules.TEN)
+    for side, argv in peers.proxies(peer, tmp_path)._asdict().items():
+        if argv:
+            done = subprocess.run([word.format(tmp_path, side) for word in CHECKS[peer]],
+                                  capture_output=True, text=True, check=False, timeout=60)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "@" not in "".join(argv)
+
+
+def wrk(requests=10, size=20000, **errors):
+    return json.dumps({"requests": requests, "duration_us": 1000000, "bytes": size, "p50_us": 5,
+                       "p99_us": 9, "errors": {"connect": 0, "status": 0, **errors}})
+
+
+def test_a_slice_with_other_answers_than_200_fails():
+    get, upload = works.WORKS["http-keepalive-64"], works.WORKS["bulk-up"]
+    assert works.parse(get, wrk())["requests"] == 10
+    assert works.parse(upload, "\nsent 5000000 1.0 000\n")["bytes"] == 5000000
+    with pytest.raises(BenchError, match="status 3"):
+        works.parse(get, wrk(status=3))
+    with pytest.raises(BenchError, match="not all were 200"):
+        works.parse(get, wrk(size=2000))
+    with pytest.raises(BenchError, match="answered 403"):
+        works.parse(upload, "\nsent 5000000 1.0 403\n")
+    with pytest.raises(BenchError, match="cannot read"):
+        works.parse(get, "unable to connect")
+
+
+def made_up(factors):
+    """Slices of two rounds in which each series costs `factors` times what direct costs."""
+    for number in range(2):
+        for name, work in works.WORKS.items():
+            for one, factor in factors.items():
+                values = {"cpu_us_per_request": 20, "requests_per_s": 1000, "p50_us": 300,
+                          "p99_us": 900} if work.kind == "http" else {"cpu_s_per_gb": 0.5}
+                yield {"round": number, "work": name, "series": one,
+                       "metrics": {metric: value * factor for metric, value in values.items()},
+                       "done": {"requests": 10, "bytes": 1e9},
+                       "used": {"pods_us": 5, "agents_us": 1, "foreign_us": 1, "wall_us": 100}}
+
+
+def test_promises_and_report():
+    factors = {name: 1.0 for name in series.DEFAULT}
+    factors.update({"weft-http": 1.09, "weft-http-256": 1.2, "weft-http-4": 1.1,
+                    "envoy-pair": 9.0})
+    measured = list(made_up(factors))
+    result = {"machine": {"cpus": 2, "cpu": "x", "memory_mb": 1, "kernel": "6", "arch": "a",
+                          "nginx": "1", "wrk": "4", "commit": None, "peers": {"envoy": "1"}},
+              "command": "make bench", "results": slices.results(measured),
+              "settings": {"rounds": 2, "seconds": 1, "placement": "two-nodes",
+                           "series": list(factors)},
+              "cross_check": slices.cross_check(measured), "foreign_cpu_share": 0.0,
+              "skipped": [{"series": "nginx-pair", "why": "nginx does not run here"}]}
+    result["targets"] = promises.targets(result, measured)
+    held = {row["what"]: row["held"] for row in result["targets"]}
+    assert held["http-keepalive-64, weft-http: CPU per request, ratio to direct"] is False
+    assert held["http-keepalive-64, weft-http: p50, ratio to direct"] is True
+    assert held["bulk-up, weft-http: CPU per GB, ratio to direct"] is False
+    assert held["http-keepalive-64, weft-http-256: CPU per request, ratio to weft-http-4"] is True
+    text = report.render(result)
+    assert "| http-keepalive-64 | envoy-pair | 9.00 | 9.00 | 9.00 |" in text
+    assert "**nginx-pair**: nginx does not run here" in text

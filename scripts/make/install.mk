@@ -30,7 +30,7 @@ help:
 	@echo 'make check-TIER     one tier: $(TIERS)'
 	@echo 'make check-kernels  the BPF tests and a cluster on other kernels, in QEMU (slow)'
 	@echo 'make fuzz           run the fuzz targets, FUZZ_SECONDS=300 each'
-	@echo 'make bench          measure cost against direct connections (root)'
+	@echo 'make bench          measure cost against direct connections and proxies (root)'
 	@echo 'make lint           style, layering and self-contained headers'
 	@echo 'make setup          install build, run and test dependencies (apt)'
 	@echo 'make install        install below DESTDIR/PREFIX (uninstall removes)'

@@ -52,9 +52,8 @@ def _read(place):
     for programs in _status(place):
         for one in programs:
             runs, nanoseconds = total.get(one["name"], (0, 0))
-            count = one.get("runs", 0)
-            total[one["name"]] = Spent(runs + count,
-                                       nanoseconds + count * one.get("ns_per_run", 0))
+            total[one["name"]] = Spent(runs + one.get("runs", 0),
+                                       nanoseconds + one.get("run_time_ns", 0))
     return total
 
 

@@ -30,6 +30,7 @@ static int add_program(const struct loader_program *program, void *context)
 	json_put_number(json, "verified_instructions", program->verified_instructions);
 	if (program->run_count) {
 		json_put_number(json, "runs", program->run_count);
+		json_put_number(json, "run_time_ns", program->run_time_ns);
 		json_put_number(json, "ns_per_run", program->run_time_ns / program->run_count);
 	}
 	json_object_array_add(context, json);

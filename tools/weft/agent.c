@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/memory.h"
 #include "tools/weft/cli.h"
 #include "tools/weft/output.h"
 
@@ -34,7 +35,8 @@ static size_t agent_on_data(char *data, size_t size, size_t count, void *context
 }
 
 /* What became of a request, in words. */
-static int agent_explain(CURLcode code, long status, const char *url, char error[AGENT_ERROR_LEN])
+static int agent_explain(CURLcode code, long status, const char *url, const char *body,
+			 char error[AGENT_ERROR_LEN])
 {
 	if (code == CURLE_COULDNT_CONNECT) {
 		snprintf(error, AGENT_ERROR_LEN,
@@ -49,6 +51,11 @@ static int agent_explain(CURLcode code, long status, const char *url, char error
 	if (code != CURLE_OK) {
 		snprintf(error, AGENT_ERROR_LEN, "%s: %s", url, curl_easy_strerror(code));
 		return -EPROTO;
+	}
+	/* The agent says what is wrong with the question, in one line. */
+	if (status == 400) {
+		snprintf(error, AGENT_ERROR_LEN, "%.*s", (int)strcspn(body, "\n"), body);
+		return -EINVAL;
 	}
 	if (status != 200) {
 		snprintf(error, AGENT_ERROR_LEN, "%s: HTTP status %ld", url, status);
@@ -74,7 +81,7 @@ static int agent_fetch(const char *url, char **body, size_t *length, char error[
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(curl);
 	fclose(stream);
-	return agent_explain(code, status, url, error);
+	return agent_explain(code, status, url, *body, error);
 }
 
 int agent_get(const struct weft_config *config, const char *path, struct json_object **json,
@@ -83,12 +90,11 @@ int agent_get(const struct weft_config *config, const char *path, struct json_ob
 	struct json_tokener *tokener;
 	char *body = NULL;
 	size_t length = 0;
-	char url[256];
+	char *url;
 	int result;
 
 	*json = NULL;
-	snprintf(url, sizeof(url), "http://%.*s%s", (int)sizeof(config->listen), config->listen,
-		 path);
+	url = memory_printf("http://%.*s%s", (int)sizeof(config->listen), config->listen, path);
 	result = agent_fetch(url, &body, &length, error);
 	if (result)
 		goto out;
@@ -103,6 +109,7 @@ int agent_get(const struct weft_config *config, const char *path, struct json_ob
 	}
 out:
 	free(body);
+	free(url);
 	return result;
 }
 

@@ -15,8 +15,8 @@ int agent_config(const struct cli *cli, struct weft_config *config);
 
 /*
  * GET http://<agent><path>. 0 and a new reference in *json; -ECONNREFUSED when no agent answers,
- * -ETIMEDOUT when it accepts but does not answer, -EPROTO for an answer that is not a JSON object
- * or not 200. `error` says it in words.
+ * -ETIMEDOUT when it accepts but does not answer, -EINVAL when it refuses the arguments, -EPROTO
+ * for an answer that is not a JSON object or not 200. `error` says it in words.
  */
 int agent_get(const struct weft_config *config, const char *path, struct json_object **json,
 	      char error[AGENT_ERROR_LEN]);

@@ -14,12 +14,14 @@ enum cli_exit {
 };
 
 struct cli {
-	const char *root;   /* --bpffs */
-	bool json;	    /* -o json */
-	bool follow;	    /* events --follow */
-	unsigned int limit; /* events --limit */
-	bool full, header;  /* regex --full, --header */
-	int argc;	    /* the command and its own arguments */
+	const char *root;				/* --bpffs */
+	bool json;					/* -o json */
+	bool follow;					/* events --follow */
+	unsigned int limit;				/* events --limit */
+	bool full, header;				/* regex --full, --header */
+	const char *from, *to, *method, *path, *status; /* tap; NULL = not given */
+	bool denied;					/* tap --denied */
+	int argc;					/* the command and its own arguments */
 	char **argv;
 };
 
@@ -37,6 +39,7 @@ int command_verify(const struct cli *cli);
 int command_explain(const struct cli *cli);
 int command_get(const struct cli *cli);
 int command_events(const struct cli *cli);
+int command_tap(const struct cli *cli);
 int command_detach(const struct cli *cli);
 int command_regex(const struct cli *cli);
 

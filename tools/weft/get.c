@@ -8,6 +8,7 @@
 #include "tools/weft/cli.h"
 #include "tools/weft/kernel.h"
 #include "tools/weft/output.h"
+#include "tools/weft/requests.h"
 
 struct view {
 	const struct maps *maps;
@@ -176,6 +177,11 @@ static int view_edges(struct view *view)
 	return maps_each(view->maps, MAP_EDGE, add_edge, view);
 }
 
+static int view_requests(struct view *view)
+{
+	return requests_add_rows(view->maps, view->names, view->rows);
+}
+
 static const struct column identity_columns[] = {
 	{ "ADDRESS", "address", COLUMN_TEXT }, { "ID", "identity", COLUMN_NUMBER },
 	{ "IDENTITY", "name", COLUMN_TEXT },   { "WORKLOAD", "workload", COLUMN_TEXT },
@@ -224,6 +230,7 @@ static const struct noun {
 	{ "services", view_services, table_columns },
 	{ "splits", view_splits, table_columns },
 	{ "edges", view_edges, edge_columns },
+	{ "requests", view_requests, request_columns },
 	{ 0 },
 };
 
@@ -262,7 +269,8 @@ int command_get(const struct cli *cli)
 			break;
 	if (!noun->name)
 		return cli_fail(
-			"unknown noun '%s': identities, policies, services, splits or edges",
+			"unknown noun '%s': identities, policies, services, splits, edges or "
+			"requests",
 			cli->argv[1]);
 	if (!cli_open_maps(cli, &maps))
 		return CLI_FAILED;

@@ -20,10 +20,12 @@ static const struct command commands[] = {
 	{ "explain", "SRC DST PORT[/udp] | -",
 	  "which objects allow or deny a connection; -: lines of these from standard input", 1, 3,
 	  command_explain },
-	{ "get", "identities|policies|services|splits|edges", "what the kernel maps hold", 1, 1,
-	  command_get },
-	{ "events", "[--follow] [--limit N]", "denied calls and closed connections", 0, 0,
+	{ "get", "identities|policies|services|splits|edges|requests", "what the kernel maps hold",
+	  1, 1, command_get },
+	{ "events", "[--follow] [--limit N]", "denied calls, requests and closed connections", 0, 0,
 	  command_events },
+	{ "tap", "[--from END] [--to END] [--method M] [--path PREFIX] [--status S] [--denied]",
+	  "HTTP requests as they happen", 0, 0, command_tap },
 	{ "regex", "PATTERN [STRING...] [--full | --header]",
 	  "does a regex of a route group compile, and does it match these strings", 1, INT_MAX,
 	  command_regex },
@@ -32,7 +34,19 @@ static const struct command commands[] = {
 	{ 0 },
 };
 
-enum { OPTION_BPFFS = 256, OPTION_LIMIT, OPTION_FULL, OPTION_HEADER, LIMIT_DEFAULT = 1000 };
+enum {
+	OPTION_BPFFS = 256,
+	OPTION_LIMIT,
+	OPTION_FULL,
+	OPTION_HEADER,
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_METHOD,
+	OPTION_PATH,
+	OPTION_STATUS,
+	OPTION_DENIED,
+	LIMIT_DEFAULT = 1000,
+};
 
 static const struct argp_option options[] = {
 	{ "bpffs", OPTION_BPFFS, "ROOT", 0,
@@ -42,6 +56,14 @@ static const struct argp_option options[] = {
 	{ "limit", OPTION_LIMIT, "N", 0, "events: begin with the last N (default 1000)", 0 },
 	{ "full", OPTION_FULL, NULL, 0, "regex: a path that must match to its end", 0 },
 	{ "header", OPTION_HEADER, NULL, 0, "regex: a header value, searched", 0 },
+	{ "from", OPTION_FROM, "END", 0,
+	  "tap: requests of this NAMESPACE or NAMESPACE/NAME (pod, workload, ServiceAccount)", 0 },
+	{ "to", OPTION_TO, "END", 0, "tap: requests to it", 0 },
+	{ "method", OPTION_METHOD, "METHOD", 0, "tap: requests of this method", 0 },
+	{ "path", OPTION_PATH, "PREFIX", 0, "tap: requests whose path begins so", 0 },
+	{ "status", OPTION_STATUS, "STATUS", 0, "tap: answers of this code or class (404, 5xx)",
+	  0 },
+	{ "denied", OPTION_DENIED, NULL, 0, "tap: denied requests, and those that would be", 0 },
 	{ 0 },
 };
 
@@ -83,6 +105,24 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_LIMIT:
 		if (!parse_limit(argument, &cli->limit))
 			argp_error(state, "--limit takes a number, not '%s'", argument);
+		return 0;
+	case OPTION_FROM:
+		cli->from = argument;
+		return 0;
+	case OPTION_TO:
+		cli->to = argument;
+		return 0;
+	case OPTION_METHOD:
+		cli->method = argument;
+		return 0;
+	case OPTION_PATH:
+		cli->path = argument;
+		return 0;
+	case OPTION_STATUS:
+		cli->status = argument;
+		return 0;
+	case OPTION_DENIED:
+		cli->denied = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		/* Positions are kept in order; options may stand anywhere. */
@@ -134,6 +174,10 @@ static int run_command(const struct cli *cli)
 		return cli_fail("--follow and --limit are for weft events");
 	if ((cli->full || cli->header) && command->run != command_regex)
 		return cli_fail("--full and --header are for weft regex");
+	if ((cli->from || cli->to || cli->method || cli->path || cli->status || cli->denied) &&
+	    command->run != command_tap)
+		return cli_fail("--from, --to, --method, --path, --status and --denied are for "
+				"weft tap");
 	return command->run(cli);
 }
 

@@ -8,8 +8,10 @@ void desired_clear(struct desired *desired)
 {
 	size_t i;
 
-	for (i = 0; i < desired->dest_count; i++)
+	for (i = 0; i < desired->dest_count; i++) {
 		free(desired->dests[i].entries);
+		free(desired->dests[i].http);
+	}
 	for (i = 0; i < desired->service_count; i++) {
 		free(desired->services[i].endpoints);
 		free(desired->services[i].weights);

@@ -153,9 +153,11 @@ static int open_loop(struct agent *agent)
 	uv_timer_init(&agent->loop, &agent->retry);
 	uv_timer_init(&agent->loop, &agent->settle);
 	uv_timer_init(&agent->loop, &agent->tidy);
+	uv_timer_init(&agent->loop, &agent->expiry);
 	uv_timer_init(&agent->loop, &agent->events_tick);
 	agent->work.data = agent->retry.data = agent;
-	agent->settle.data = agent->tidy.data = agent->events_tick.data = agent;
+	agent->settle.data = agent->tidy.data = agent->expiry.data = agent;
+	agent->events_tick.data = agent;
 	for (i = 0; i < AGENT_SIGNALS; i++) {
 		uv_signal_init(&agent->loop, &agent->signals[i]);
 		agent->signals[i].data = agent;
@@ -251,6 +253,7 @@ static int open_maps(struct agent *agent)
 	err = reconcile_new(maps, agent->names, &agent->reconcile);
 	if (err)
 		return fail("read maps", err);
+	agent_plan_expiry(agent);
 	attachments_load(agent);
 	agent->telemetry = telemetry_new(maps, agent->names, agent->store);
 	err = maps_events_open(maps, on_event, agent, &agent->events);

@@ -99,6 +99,7 @@ static struct reconcile_place *make_places(struct agent *agent, size_t *count)
 			places[at].ifindex = j < place->ifindex_count ? place->ifindexes[j] : 0;
 			places[at].netns_cookie = place->netns_cookie;
 			places[at].local = local->local;
+			places[at].local.nsid = place->nsid;
 		}
 	}
 	attachments_want(agent, places, *count);
@@ -148,6 +149,25 @@ static void plan_tidy(struct agent *agent)
 	uv_timer_start(&agent->tidy, on_tidy, delay, 0);
 }
 
+static void on_expiry(uv_timer_t *timer)
+{
+	struct agent *agent = timer->data;
+
+	reconcile_expire(agent->reconcile);
+	agent_plan_expiry(agent);
+}
+
+void agent_plan_expiry(struct agent *agent)
+{
+	uint64_t due = reconcile_due_ns(agent->reconcile), now = agent_clock_ns();
+
+	if (due)
+		uv_timer_start(&agent->expiry, on_expiry, due > now ? (due - now) / 1000000 + 1 : 0,
+			       0);
+	else
+		uv_timer_stop(&agent->expiry);
+}
+
 static int apply(struct agent *agent, uint64_t compile_us)
 {
 	struct reconcile_result result;
@@ -168,6 +188,7 @@ static int apply(struct agent *agent, uint64_t compile_us)
 		snprintf(result.error, sizeof(result.error), "%s", strerror(-err));
 	memcpy(agent->apply_error, result.error, sizeof(agent->apply_error));
 	agent->want_sweep |= result.policy_changed;
+	agent_plan_expiry(agent);
 	if (!err)
 		plan_tidy(agent);
 	return err;

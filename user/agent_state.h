@@ -43,6 +43,7 @@ struct agent {
 	uv_timer_t retry;
 	uv_timer_t settle;	/* a second sweep, a moment after a change */
 	uv_timer_t tidy;	/* removes what is not in force any more, a moment after it */
+	uv_timer_t expiry;	/* withdraws what outlived a change for a moment */
 	uv_timer_t events_tick; /* looks into the ring buffer, which wakes us only when it fills */
 	uv_poll_t hostnet_poll, pods_poll, events_poll;
 	uv_signal_t signals[AGENT_SIGNALS];
@@ -93,6 +94,8 @@ uint64_t agent_clock_ns(void);
 
 /* agent_apply.c: compiles, applies, attaches and sweeps as far as that is wanted. */
 void agent_work(struct agent *agent);
+/* Sets the timer for what is due in reconcile. */
+void agent_plan_expiry(struct agent *agent);
 /* A connection came about that is not allowed: cut it as soon as the loop is idle. */
 void agent_sweep_soon(struct agent *agent);
 /* NULL when ready, else why not. */

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "policy/memory.h"
+#include "user/reconcile_judged.h"
 #include "user/reconcile_leaving.h"
 #include "user/reconcile_names.h"
 #include "user/reconcile_policy.h"
@@ -21,6 +21,7 @@ struct reconcile {
 	struct applied_names names;
 	struct applied_policy policy;
 	struct rows peers, interfaces, namespaces; /* weft_ident, weft_iface, weft_netns */
+	struct judged judged;
 	struct applied_services services;
 	uint64_t names_pruned_ns;
 };
@@ -31,14 +32,6 @@ struct wanted {
 	struct rows peers, interfaces, namespaces;
 	struct leaving leaving;
 };
-
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void rows_init_all(struct rows *peers, struct rows *interfaces, struct rows *namespaces)
 {
@@ -58,6 +51,7 @@ static void uses_add_applied(struct name_uses *uses, const struct reconcile *rec
 
 	for (i = 0; i < policy->dest_count; i++) {
 		name_uses_add(uses, WEFT_NAME_IDENTITY, policy->dests[i].identity);
+		name_uses_add_program(uses, arena_get(&policy->arena, &policy->dests[i].program));
 		for (j = 0; j < policy->dests[i].count; j++)
 			name_uses_add(uses, WEFT_NAME_IDENTITY,
 				      policy->dests[i].entries[j].src_identity);
@@ -100,7 +94,7 @@ int reconcile_new(const struct maps *maps, struct names *names, struct reconcile
 	if (!err)
 		err = rows_load(&reconcile->namespaces, maps);
 	if (!err)
-		err = applied_services_load(&reconcile->services, maps, clock_ns());
+		err = applied_services_load(&reconcile->services, maps, writer_clock_ns());
 	if (!err)
 		err = name_uses_add_counters(&uses, maps);
 	if (!err) {
@@ -123,6 +117,7 @@ void reconcile_free(struct reconcile *reconcile)
 		return;
 	applied_names_clear(&reconcile->names);
 	applied_policy_clear(&reconcile->policy);
+	judged_clear(&reconcile->judged);
 	rows_clear(&reconcile->peers);
 	rows_clear(&reconcile->interfaces);
 	rows_clear(&reconcile->namespaces);
@@ -213,8 +208,8 @@ static const struct weft_local *local_without_place(const struct desired *desire
 static void keep_unplaced(struct rows *wanted, const struct rows *applied,
 			  const struct desired *desired)
 {
-	const struct weft_local *local;
-	struct weft_local entry;
+	const struct weft_local *found;
+	struct weft_local entry, local;
 	struct rows kept;
 	size_t i;
 
@@ -223,9 +218,12 @@ static void keep_unplaced(struct rows *wanted, const struct rows *applied,
 		if (rows_has(wanted, rows_key(applied, i)))
 			continue;
 		memcpy(&entry, rows_value(applied, i), sizeof(entry));
-		local = local_without_place(desired, wanted, &entry);
-		if (local)
-			rows_add(&kept, rows_key(applied, i), local);
+		found = local_without_place(desired, wanted, &entry);
+		if (!found)
+			continue;
+		local = *found;
+		local.nsid = entry.nsid;
+		rows_add(&kept, rows_key(applied, i), &local);
 	}
 	for (i = 0; i < kept.count; i++)
 		rows_add(wanted, rows_key(&kept, i), rows_value(&kept, i));
@@ -254,6 +252,7 @@ static void wanted_fill(struct wanted *wanted, const struct reconcile *reconcile
 	rows_sort(&wanted->namespaces);
 	keep_unplaced(&wanted->interfaces, &reconcile->interfaces, desired);
 	keep_unplaced(&wanted->namespaces, &reconcile->namespaces, desired);
+	judged_mark(&wanted->interfaces, &reconcile->interfaces, desired);
 }
 
 static void wanted_find_leaving(struct wanted *wanted, const struct reconcile *reconcile)
@@ -278,20 +277,21 @@ static void wanted_clear(struct wanted *wanted)
 static bool put_all(struct reconcile *reconcile, const struct wanted *wanted, bool last_try,
 		    struct writer *writer)
 {
-	bool changed;
+	bool changed = false;
 	int names_err;
 
 	writer_begin(writer);
 	names_err = applied_names_put(&reconcile->names, writer);
-	changed = applied_policy_put(&reconcile->policy, wanted->desired, &wanted->leaving,
-				     last_try, writer);
+	if (judged_raise(&reconcile->interfaces, wanted->desired, writer))
+		changed = applied_policy_put(&reconcile->policy, wanted->desired, &wanted->leaving,
+					     last_try, writer);
 	changed |= rows_put(&reconcile->peers, &wanted->peers, writer,
 			    "some addresses stay unknown, which enforced pods refuse");
 	changed |= rows_put(&reconcile->interfaces, &wanted->interfaces, writer,
 			    "some pods of this node are not governed");
 	changed |= rows_put(&reconcile->namespaces, &wanted->namespaces, writer,
 			    "calls of some pods of this node are not balanced");
-	applied_services_put(&reconcile->services, wanted->desired, clock_ns(), writer);
+	applied_services_put(&reconcile->services, wanted->desired, writer_clock_ns(), writer);
 	/* Told last: whatever else failed matters more. */
 	if (names_err)
 		writer_fail(writer, MAP_NAME, names_err, "some numbers are shown without a name");
@@ -304,7 +304,7 @@ static bool prune_all(struct reconcile *reconcile, const struct wanted *wanted,
 {
 	bool changed = false;
 
-	applied_services_prune(&reconcile->services, wanted->desired, clock_ns(), writer);
+	applied_services_prune(&reconcile->services, wanted->desired, writer_clock_ns(), writer);
 	changed |= rows_prune(&reconcile->namespaces, &wanted->namespaces, writer);
 	changed |= rows_prune(&reconcile->interfaces, &wanted->interfaces, writer);
 	changed |= rows_prune(&reconcile->peers, &wanted->peers, writer);
@@ -324,7 +324,7 @@ static void prune_names(struct reconcile *reconcile, const struct desired *desir
 			struct writer *writer)
 {
 	struct name_uses uses = {};
-	uint64_t now = clock_ns();
+	uint64_t now = writer_clock_ns();
 	uint64_t interval = reconcile->names.full ? NAMES_PRUNE_FULL_NS : NAMES_PRUNE_INTERVAL_NS;
 
 	if (!applied_names_crowded(&reconcile->names, reconcile->maps) ||
@@ -345,7 +345,7 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 		    struct reconcile_result *result)
 {
 	struct writer writer = { .maps = reconcile->maps, .result = result };
-	uint64_t begin = clock_ns();
+	uint64_t begin = writer_clock_ns();
 	struct wanted wanted;
 
 	memset(result, 0, sizeof(*result));
@@ -362,19 +362,41 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 			write_all(reconcile, &wanted, remove_stale, false, &writer);
 	}
 	/* In force from here on, unless there was no room. */
-	result->duration_us = (clock_ns() - begin) / 1000;
+	result->duration_us = (writer_clock_ns() - begin) / 1000;
 	applied_policy_settle(&reconcile->policy, desired, &wanted.leaving, &writer);
 	if (writer.err) {
 		applied_policy_purge(&reconcile->policy, &writer);
 		result->policy_changed |=
 			write_all(reconcile, &wanted, remove_stale, true, &writer);
 		applied_policy_purge(&reconcile->policy, &writer);
-		result->duration_us = (clock_ns() - begin) / 1000;
+		result->duration_us = (writer_clock_ns() - begin) / 1000;
 	}
 	/* What could not be removed before: it is to be told. */
 	if (!writer.err && !reconcile->policy.readers)
 		applied_policy_purge(&reconcile->policy, &writer);
 	prune_names(reconcile, desired, &writer);
+	judged_plan(&reconcile->judged, &reconcile->interfaces, &reconcile->policy,
+		    writer_clock_ns());
 	wanted_clear(&wanted);
 	return writer.err;
+}
+
+void reconcile_expire(struct reconcile *reconcile)
+{
+	struct reconcile_result result = {};
+	struct writer writer = { .maps = reconcile->maps, .result = &result };
+	uint64_t now = writer_clock_ns();
+
+	arena_tidy(&reconcile->policy.arena, now);
+	judged_tidy(&reconcile->judged, &reconcile->interfaces, now, &writer);
+}
+
+uint64_t reconcile_due_ns(const struct reconcile *reconcile)
+{
+	uint64_t programs = arena_due_ns(&reconcile->policy.arena);
+	uint64_t judged = judged_due_ns(&reconcile->judged);
+
+	if (!programs || !judged)
+		return programs ? programs : judged;
+	return programs < judged ? programs : judged;
 }

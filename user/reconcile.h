@@ -56,6 +56,14 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
 bool reconcile_is_untidy(const struct reconcile *reconcile);
 int reconcile_tidy(struct reconcile *reconcile, struct reconcile_result *result);
 
+/*
+ * What is not in force any more outlives a change by a second or two: programs of HTTP rules that
+ * requests began under, and what goes with them. To be called when reconcile_due_ns() says -
+ * CLOCK_MONOTONIC, 0 = not at all - which a call of either function here may change.
+ */
+void reconcile_expire(struct reconcile *reconcile);
+uint64_t reconcile_due_ns(const struct reconcile *reconcile);
+
 /* Is somebody's traffic judged by what is in the maps? */
 bool reconcile_is_enforcing(const struct reconcile *reconcile);
 

@@ -11,9 +11,14 @@
 #include "user/reconcile_policy.h"
 #include "user/reconcile_rows.h"
 
-/* Identities that some peer has now and none will have. */
+/* An identity that some peer has now and none will have. */
+struct leaving_identity {
+	uint32_t identity;
+	uint32_t heir; /* what those who had it have next; 0: not all the same, or nothing */
+};
+
 struct leaving {
-	uint32_t *items; /* sorted, no duplicates */
+	struct leaving_identity *items; /* sorted by identity, no duplicates */
 	size_t count, capacity;
 };
 
@@ -22,10 +27,14 @@ void leaving_find(struct leaving *leaving, const struct rows *const applied[],
 		  const struct rows *const wanted[], size_t count);
 void leaving_clear(struct leaving *leaving);
 
-/* `wanted`, and what `dest` has besides for those who leave. The caller frees the entries. */
+/*
+ * `wanted`, and what `dest` has besides for those who leave. Where only HTTP rules allowed them
+ * something and the program is another one, their heir's rules stand in. The caller frees the
+ * entries; the program is that of `wanted`.
+ */
 struct desired_dest leaving_add_rules(const struct leaving *leaving,
 				      const struct applied_dest *dest,
-				      const struct desired_dest *wanted);
+				      const struct desired_dest *wanted, bool same_program);
 /* `dest` without what it has besides `wanted` for those who left. The caller frees the entries. */
 struct desired_dest leaving_drop_rules(const struct leaving *leaving,
 				       const struct applied_dest *dest,

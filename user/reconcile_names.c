@@ -56,6 +56,14 @@ void name_uses_add_peer(struct name_uses *uses, const struct weft_peer *peer)
 	name_uses_add(uses, WEFT_NAME_WORKLOAD, peer->workload);
 }
 
+void name_uses_add_program(struct name_uses *uses, const struct weft_http_program *program)
+{
+	size_t i;
+
+	for (i = 0; program && i < WEFT_HTTP_BITS; i++)
+		name_uses_add(uses, WEFT_NAME_RULE, program->rules[i]);
+}
+
 void name_uses_add_desired(struct name_uses *uses, const struct desired *desired)
 {
 	size_t i, j;
@@ -66,6 +74,7 @@ void name_uses_add_desired(struct name_uses *uses, const struct desired *desired
 		name_uses_add_peer(uses, &desired->locals[i].local.peer);
 	for (i = 0; i < desired->dest_count; i++) {
 		name_uses_add(uses, WEFT_NAME_IDENTITY, desired->dests[i].identity);
+		name_uses_add_program(uses, (const void *)desired->dests[i].http);
 		for (j = 0; j < desired->dests[i].entry_count; j++)
 			name_uses_add(uses, WEFT_NAME_IDENTITY,
 				      desired->dests[i].entries[j].src_identity);
@@ -100,11 +109,59 @@ static int add_verdict(const void *key, const void *value, void *context)
 	return 0;
 }
 
+static int add_request(const void *key, const void *value, void *context)
+{
+	const struct weft_request_key *request = key;
+
+	(void)value;
+	name_uses_add(context, WEFT_NAME_WORKLOAD, request->src_workload);
+	name_uses_add(context, WEFT_NAME_WORKLOAD, request->dst_workload);
+	name_uses_add(context, WEFT_NAME_RULE, request->rule);
+	return 0;
+}
+
+static int add_latency(const void *key, const void *value, void *context)
+{
+	const struct weft_latency_key *latency = key;
+
+	(void)value;
+	name_uses_add(context, WEFT_NAME_WORKLOAD, latency->src_workload);
+	name_uses_add(context, WEFT_NAME_WORKLOAD, latency->dst_workload);
+	name_uses_add(context, WEFT_NAME_RULE, latency->rule);
+	return 0;
+}
+
+/* What is counted when they are answered. */
+static int add_flow(const void *key, const void *value, void *context)
+{
+	const struct weft_http_flow *flow = value;
+	size_t i;
+
+	(void)key;
+	name_uses_add(context, WEFT_NAME_IDENTITY, flow->src_identity);
+	name_uses_add(context, WEFT_NAME_WORKLOAD, flow->src_workload);
+	name_uses_add(context, WEFT_NAME_WORKLOAD, flow->dst_workload);
+	for (i = 0; i < WEFT_HTTP_PENDING; i++)
+		name_uses_add(context, WEFT_NAME_RULE, flow->pending[i].rule);
+	return 0;
+}
+
 int name_uses_add_counters(struct name_uses *uses, const struct maps *maps)
 {
-	int err = maps_each(maps, MAP_EDGE, add_edge, uses);
+	static const struct {
+		enum map_id id;
+		int (*add)(const void *key, const void *value, void *context);
+	} sources[] = {
+		{ MAP_EDGE, add_edge },	      { MAP_VERDICT, add_verdict },
+		{ MAP_REQUEST, add_request }, { MAP_LATENCY, add_latency },
+		{ MAP_HTTP_FLOW, add_flow },
+	};
+	size_t i;
+	int err = 0;
 
-	return err ? err : maps_each(maps, MAP_VERDICT, add_verdict, uses);
+	for (i = 0; !err && i < sizeof(sources) / sizeof(*sources); i++)
+		err = maps_each(maps, sources[i].id, sources[i].add, uses);
+	return err;
 }
 
 static int load_name(const void *key, const void *value, void *context)

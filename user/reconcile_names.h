@@ -21,8 +21,10 @@ void name_uses_add(struct name_uses *uses, enum weft_name_kind kind, uint32_t id
 void name_uses_sort(struct name_uses *uses);
 void name_uses_clear(struct name_uses *uses);
 void name_uses_add_peer(struct name_uses *uses, const struct weft_peer *peer);
+/* The rules of an HTTP program; NULL has none. */
+void name_uses_add_program(struct name_uses *uses, const struct weft_http_program *program);
 void name_uses_add_desired(struct name_uses *uses, const struct desired *desired);
-/* Counters of past traffic. */
+/* Counters of past traffic, and requests that are not answered yet. */
 int name_uses_add_counters(struct name_uses *uses, const struct maps *maps);
 
 struct applied_names {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weft_dest and weft_policy: the rules of each destination identity. A change is
+ * weft_dest, weft_policy and weft_http: the rules of each destination identity. A change is
  * written under a new generation and put in force by one write to weft_dest; the
  * old generation's entries go when no program can still be reading them.
  */
 #ifndef WEFT_USER_RECONCILE_POLICY_H
 #define WEFT_USER_RECONCILE_POLICY_H
 
-#include "user/reconcile_write.h"
+#include "user/reconcile_http.h"
 
 struct leaving;
 
@@ -15,6 +15,7 @@ struct applied_dest {
 	uint32_t identity, generation;
 	struct desired_entry *entries; /* sorted as in struct desired_dest */
 	size_t count;
+	struct program_place program;
 	bool rewrite; /* the map's own record of it is not consistent */
 };
 
@@ -26,17 +27,23 @@ struct retired_entries {
 };
 
 struct applied_policy {
+	struct arena arena;
 	struct applied_dest *dests; /* sorted by identity */
 	size_t dest_count, dest_capacity;
 	struct retired_entries *retired;
 	size_t retired_count, retired_capacity;
 	bool readers;	     /* a program may still be reading retired entries */
-	uint32_t generation; /* the highest ever given */
+	uint32_t generation; /* the last that was given */
 };
 
 /* Reads the maps; what an agent that died left half done becomes `retired`. */
 int applied_policy_load(struct applied_policy *policy, const struct maps *maps);
 void applied_policy_clear(struct applied_policy *policy);
+
+/* By identity; to be called when `dests` was appended to. */
+void applied_policy_sort(struct applied_policy *policy);
+/* NULL: no rules of it are in force. */
+struct applied_dest *applied_policy_find(const struct applied_policy *policy, uint32_t identity);
 
 /*
  * Writes what differs; rules of those who are leaving stay until applied_policy_settle(). A

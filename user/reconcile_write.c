@@ -5,9 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
+#include "loader/maps_http.h"
 #include "user/config.h"
 
 void writer_begin(struct writer *writer)
@@ -46,6 +48,24 @@ int writer_delete(struct writer *writer, enum map_id id, const void *key)
 	return err;
 }
 
+int writer_set_http(struct writer *writer, struct maps_http *http, uint32_t offset,
+		    const void *bytes, uint32_t size, uint32_t generation)
+{
+	int err = maps_http_write(http, offset, bytes, size, generation);
+
+	if (!err)
+		writer->result->written++;
+	return err;
+}
+
+uint64_t writer_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 void writer_wait_for_readers(void)
 {
 	/*
@@ -68,7 +88,11 @@ void writer_fail(struct writer *writer, enum map_id id, int err, const char *con
 	va_start(arguments, consequence);
 	vsnprintf(effect, sizeof(effect), consequence, arguments);
 	va_end(arguments);
-	if (err == -E2BIG || err == -ENOSPC)
+	if (id == MAP_HTTP && err == -ENOSPC)
+		snprintf(writer->result->error, sizeof(writer->result->error),
+			 "%s is full (%u bytes): %s; fewer or simpler HTTP rules need less",
+			 maps_name(id), (unsigned int)WEFT_HTTP_ARENA, effect);
+	else if (err == -E2BIG || err == -ENOSPC)
 		snprintf(writer->result->error, sizeof(writer->result->error),
 			 "%s is full (%u entries): %s%s%s", maps_name(id),
 			 maps_max_entries(writer->maps, id), effect, flag ? "; raise " : "",

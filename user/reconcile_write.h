@@ -5,6 +5,8 @@
 
 #include "user/reconcile.h"
 
+struct maps_http;
+
 struct writer {
 	const struct maps *maps;
 	struct reconcile_result *result;
@@ -19,6 +21,13 @@ int writer_set_range(struct writer *writer, enum map_id id, uint32_t first, uint
 		     const void *values);
 /* An absent key counts as deleted. */
 int writer_delete(struct writer *writer, enum map_id id, const void *key);
+
+/* Writes a program into the arena: maps_http_write(). */
+int writer_set_http(struct writer *writer, struct maps_http *http, uint32_t offset,
+		    const void *bytes, uint32_t size, uint32_t generation);
+
+/* CLOCK_MONOTONIC, which all of reconcile goes by. */
+uint64_t writer_clock_ns(void);
 
 /* Waits until no program can still hold what it read from a map before this call. */
 void writer_wait_for_readers(void);

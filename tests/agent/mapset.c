@@ -10,6 +10,7 @@
 #include <string.h>
 #include <bpf/libbpf.h>
 #include <cmocka.h>
+#include "loader/maps_http.h"
 #include "policy/alias.h"
 #include "policy/memory.h"
 #include "weft.skel.h"
@@ -106,6 +107,35 @@ void wish_add_entry(struct wish *wish, uint32_t src_identity, uint16_t port, uin
 	};
 }
 
+void wish_add_http_entry(struct wish *wish, uint32_t src_identity, uint16_t port, uint32_t mask)
+{
+	struct desired_dest *dest = &wish->desired.dests[wish->desired.dest_count - 1];
+
+	wish_add_entry(wish, src_identity, port, WEFT_POLICY_HTTP);
+	dest->entries[dest->entry_count - 1].mask = mask;
+}
+
+void wish_add_program(struct wish *wish, uint32_t size, unsigned int seed)
+{
+	struct desired_dest *dest = &wish->desired.dests[wish->desired.dest_count - 1];
+	struct weft_http_program *program;
+
+	if (size < sizeof(*program))
+		size = sizeof(*program);
+	size = (size + WEFT_HTTP_UNIT - 1) / WEFT_HTTP_UNIT * WEFT_HTTP_UNIT;
+	dest->http = memory_alloc(size);
+	dest->http_size = size;
+	/* Nothing but a header that holds good, and bytes. */
+	program = (void *)dest->http;
+	program->size = size;
+	program->sections = program->sets = size - 64;
+	program->section_count = WEFT_HTTP_FIRST_OWN;
+	program->set_count = 1;
+	program->max_head = WEFT_HTTP_HEAD_DEFAULT;
+	program->rules[0] = 5000 + seed;
+	memset(dest->http + size - 64, (int)seed, 64);
+}
+
 void wish_add_peer(struct wish *wish, uint8_t last_byte, uint32_t identity, uint32_t flags)
 {
 	struct desired *d = &wish->desired;
@@ -170,16 +200,26 @@ struct wish *wish_random(unsigned int *seed)
 	uint8_t endpoints[8];
 	unsigned int i, j, count;
 	char uid[16];
+	bool http;
 
 	for (i = 0; i < 5; i++) {
 		if (!draw(seed, 4))
 			continue;
 		wish_add_dest(wish, 300 + i);
 		wish_add_entry(wish, 299, 80, WEFT_POLICY_ALLOW);
-		for (j = 0; j < 12; j++)
-			if (draw(seed, 2))
-				wish_add_entry(wish, 300 + j / 3, ports[j % 3],
-					       (uint8_t)(1 + draw(seed, 2)));
+		http = false;
+		for (j = 0; j < 12; j++) {
+			if (!draw(seed, 2))
+				continue;
+			if (draw(seed, 2)) {
+				wish_add_entry(wish, 300 + j / 3, ports[j % 3], WEFT_POLICY_ALLOW);
+				continue;
+			}
+			wish_add_http_entry(wish, 300 + j / 3, ports[j % 3], 1 + draw(seed, 3));
+			http = true;
+		}
+		if (http)
+			wish_add_program(wish, 4096 * draw(seed, 2), draw(seed, 2));
 	}
 	for (i = 0; i < 8; i++)
 		if (draw(seed, 3))
@@ -206,6 +246,8 @@ struct rules {
 	struct desired_entry items[64];
 	size_t count;
 	struct weft_policy_key key; /* destination and generation to look for */
+	uint32_t http;		    /* where its program is */
+	struct maps_http *arena;
 };
 
 static int take_rule(const void *key, const void *value, void *context)
@@ -218,7 +260,8 @@ static int take_rule(const void *key, const void *value, void *context)
 	assert_true(rules->count < 64);
 	rules->items[rules->count++] =
 		(struct desired_entry){ k->src_identity, k->port, k->proto,
-					(uint8_t)((const struct weft_policy *)value)->action };
+					(uint8_t)((const struct weft_policy *)value)->action,
+					((const struct weft_policy *)value)->mask };
 	return 0;
 }
 
@@ -238,6 +281,12 @@ static void rules_in_force(const struct maps *maps, uint32_t identity, struct ru
 	memset(rules, 0, sizeof(*rules));
 	if (maps_get(maps, MAP_DEST, &identity, &dest))
 		return;
+	rules->http = dest.http;
+	if (dest.http) {
+		assert_int_equal(maps_http_open(maps, &rules->arena), 0);
+		assert_int_equal(maps_http_get(rules->arena, dest.http)->generation,
+				 dest.generation);
+	}
 	rules->key.dst_identity = identity;
 	rules->key.generation = dest.generation;
 	assert_int_equal(maps_each(maps, MAP_POLICY, take_rule, rules), 0);
@@ -254,21 +303,35 @@ static const struct desired_dest *dest_of(const struct wish *wish, uint32_t iden
 	return NULL;
 }
 
+static bool program_equal(const struct rules *rules, const struct desired_dest *dest)
+{
+	if (!dest || !dest->http)
+		return !rules->http;
+	return rules->http &&
+	       maps_http_equal(rules->arena, rules->http, dest->http, dest->http_size);
+}
+
 static bool rules_equal(const struct rules *rules, const struct desired_dest *dest)
 {
 	size_t count = dest ? dest->entry_count : 0;
 
-	return rules->count == count &&
+	return rules->count == count && program_equal(rules, dest) &&
 	       (!count || !memcmp(rules->items, dest->entries, count * sizeof(*rules->items)));
 }
 
-/* What old and new have in common: the weaker action of the two. */
+static bool programs_equal(const struct desired_dest *a, const struct desired_dest *b)
+{
+	return a && b && a->http_size == b->http_size &&
+	       (!a->http_size || !memcmp(a->http, b->http, a->http_size));
+}
+
+/* What old and new have in common under the old program. */
 static bool rules_are_common(const struct rules *rules, const struct desired_dest *old,
 			     const struct desired_dest *new)
 {
 	size_t i, j, at = 0;
 
-	if (!old || !new)
+	if (!old || !new || !program_equal(rules, old))
 		return false;
 	for (i = 0; i < old->entry_count; i++) {
 		struct desired_entry entry = old->entries[i];
@@ -276,10 +339,11 @@ static bool rules_are_common(const struct rules *rules, const struct desired_des
 		for (j = 0; j < new->entry_count; j++)
 			if (!rule_compare(&new->entries[j], &entry))
 				break;
-		if (j == new->entry_count)
+		if (j == new->entry_count ||
+		    (new->entries[j].action == WEFT_POLICY_HTTP && !programs_equal(old, new)))
 			continue;
 		if (new->entries[j].action == WEFT_POLICY_HTTP)
-			entry.action = WEFT_POLICY_HTTP;
+			entry = new->entries[j];
 		if (at >= rules->count || memcmp(&rules->items[at++], &entry, sizeof(entry)))
 			return false;
 	}
@@ -299,29 +363,55 @@ static bool wish_has_identity(const struct wish *wish, uint32_t identity)
 	return false;
 }
 
-/* The new rules, and old ones of sources that nobody will be any more. */
+static bool entry_is_among(const struct desired_entry *entry, const struct desired_dest *dest)
+{
+	size_t i;
+
+	for (i = 0; dest && i < dest->entry_count; i++)
+		if (!memcmp(&dest->entries[i], entry, sizeof(*entry)))
+			return true;
+	return false;
+}
+
+/* Somebody may do this here by the new rules. */
+static bool entry_is_inherited(const struct desired_entry *entry, const struct desired_dest *new)
+{
+	struct desired_entry other = *entry;
+	size_t i;
+
+	for (i = 0; new &&i < new->entry_count; i++) {
+		other.src_identity = new->entries[i].src_identity;
+		other.port = new->entries[i].port ? entry->port : 0;
+		if (!memcmp(&new->entries[i], &other, sizeof(other)))
+			return true;
+	}
+	return false;
+}
+
+/* The new rules, and old ones, or an heir's, of sources that nobody will be any more. */
 static bool rules_wait_for_peers(const struct rules *rules, const struct desired_dest *old,
 				 const struct desired_dest *new, const struct wish *wish)
 {
-	size_t i, at = 0, olds = 0;
+	size_t i, at = 0;
 
+	if (!new || !program_equal(rules, new))
+		return false;
 	for (i = 0; i < rules->count; i++) {
 		const struct desired_entry *rule = &rules->items[i];
 
-		if (new &&at < new->entry_count &&
-		    !memcmp(&new->entries[at], rule, sizeof(*rule))) {
+		if (at < new->entry_count && !memcmp(&new->entries[at], rule, sizeof(*rule))) {
 			at++;
 			continue;
 		}
-		while (old && olds < old->entry_count &&
-		       rule_compare(&old->entries[olds], rule) < 0)
-			olds++;
-		if (!old || olds == old->entry_count ||
-		    memcmp(&old->entries[olds], rule, sizeof(*rule)) ||
-		    wish_has_identity(wish, rule->src_identity))
+		if (wish_has_identity(wish, rule->src_identity))
+			return false;
+		if (entry_is_among(rule, old) &&
+		    (rule->action == WEFT_POLICY_ALLOW || programs_equal(old, new)))
+			continue;
+		if (!entry_is_inherited(rule, new))
 			return false;
 	}
-	return at == (new ? new->entry_count : 0);
+	return at == new->entry_count;
 }
 
 static const struct desired_service *service_of(const struct wish *wish,
@@ -368,6 +458,7 @@ static void expect_places(const struct maps *maps, const struct wish *wish)
 		if (place->ifindex) {
 			interfaces++;
 			assert_int_equal(maps_get(maps, MAP_IFACE, &place->ifindex, &local), 0);
+			local.peer.flags &= ~(uint32_t)WEFT_PEER_HTTP;
 			assert_memory_equal(&local, &place->local, sizeof(local));
 		}
 		if (place->netns_cookie) {
@@ -381,6 +472,14 @@ static void expect_places(const struct maps *maps, const struct wish *wish)
 	assert_int_equal(mapset_count(maps, MAP_NETNS), namespaces);
 }
 
+bool mapset_is_judged(const struct maps *maps, uint32_t ifindex)
+{
+	struct weft_local local;
+
+	assert_int_equal(maps_get(maps, MAP_IFACE, &ifindex, &local), 0);
+	return local.peer.flags & WEFT_PEER_HTTP;
+}
+
 void mapset_expect(const struct maps *maps, const struct wish *wish)
 {
 	const struct desired *d = &wish->desired;
@@ -392,6 +491,7 @@ void mapset_expect(const struct maps *maps, const struct wish *wish)
 	for (i = 0; i < d->dest_count; i++) {
 		rules_in_force(maps, d->dests[i].identity, &rules);
 		assert_true(rules_equal(&rules, &d->dests[i]));
+		maps_http_close(rules.arena);
 		assert_int_equal(maps_get(maps, MAP_DEST, &d->dests[i].identity, &dest), 0);
 		assert_int_equal(dest.entries, d->dests[i].entry_count);
 		entries += d->dests[i].entry_count;
@@ -436,6 +536,7 @@ void mapset_expect_whole(const struct maps *maps, const struct wish *old, const 
 		assert_true(rules_equal(&rules, before) || rules_equal(&rules, after) ||
 			    rules_wait_for_peers(&rules, before, after, new) ||
 			    (common && rules_are_common(&rules, before, after)));
+		maps_http_close(rules.arena);
 	}
 	expect_whole_services(maps, old, old, new);
 	expect_whole_services(maps, new, old, new);

@@ -29,14 +29,20 @@ struct wish *wish_random(unsigned int *seed);
 /* Appends; entries and destinations in their order. */
 void wish_add_dest(struct wish *wish, uint32_t identity);
 void wish_add_entry(struct wish *wish, uint32_t src_identity, uint16_t port, uint8_t action);
+/* A program for the last destination: `size` bytes (rounded up), other ones for other seeds. */
+void wish_add_program(struct wish *wish, uint32_t size, unsigned int seed);
+void wish_add_http_entry(struct wish *wish, uint32_t src_identity, uint16_t port, uint32_t mask);
 void wish_add_peer(struct wish *wish, uint8_t last_byte, uint32_t identity, uint32_t flags);
 void wish_add_service(struct wish *wish, uint8_t last_byte, uint16_t port, uint32_t service,
 		      const uint8_t *endpoints, size_t count);
 void wish_add_local(struct wish *wish, const char *uid, uint8_t last_byte, uint32_t ifindex,
 		    uint64_t cookie);
 
-/* The maps are exactly as wished: nothing missing, nothing more. */
+/* The maps are exactly as wished: nothing missing, nothing more. But WEFT_PEER_HTTP, see below. */
 void mapset_expect(const struct maps *maps, const struct wish *wish);
+
+/* Is the flag WEFT_PEER_HTTP there? */
+bool mapset_is_judged(const struct maps *maps, uint32_t ifindex);
 
 /*
  * Each destination and service port is as in one of the two wishes or, with `common`, a

@@ -26,8 +26,7 @@ enum pods_limit {
 struct pod {
 	struct pod_place place;
 	struct netns_id netns;
-	pid_t pid;	/* a process that was in that namespace */
-	int32_t number; /* our name for the namespace (struct hostlinks); -1 = none yet */
+	pid_t pid; /* a process that was in that namespace */
 };
 
 struct pods {
@@ -117,7 +116,7 @@ static void pods_forget_place(struct pod *pod)
 	memset(pod, 0, sizeof(*pod));
 	pod->place.uid = uid;
 	pod->place.diag_fd = -1;
-	pod->number = -1;
+	pod->place.nsid = -1;
 }
 
 void pods_free(struct pods *pods)
@@ -214,7 +213,7 @@ static void pods_enter(struct pod *pod, const struct pods_candidate *found)
 		pod->netns = found->netns;
 	}
 	pod->pid = found->pid;
-	pod->number = found->number;
+	pod->place.nsid = found->number;
 }
 
 static void pods_search(const struct pods *pods, struct pod *pod, const struct cgroup_node *node)
@@ -239,9 +238,9 @@ static void pods_read_interfaces(const struct pods *pods, struct pod *pod)
 
 	place->ifindex_count = 0;
 	memset(place->ifindexes, 0, sizeof(place->ifindexes));
-	if (pod->number >= 0)
+	if (place->nsid >= 0)
 		place->ifindex_count = (unsigned int)hostlinks_find(
-			pods->links, pod->number, place->ifindexes, POD_INTERFACES_MAX);
+			pods->links, place->nsid, place->ifindexes, POD_INTERFACES_MAX);
 	place->ifindex = place->ifindexes[0];
 }
 
@@ -272,7 +271,7 @@ static void pods_locate_one(const struct pods *pods, struct pod *pod)
 static bool pods_place_differs(const struct pod_place *a, const struct pod_place *b)
 {
 	return a->netns_cookie != b->netns_cookie || a->netns_inode != b->netns_inode ||
-	       a->ifindex_count != b->ifindex_count ||
+	       a->nsid != b->nsid || a->ifindex_count != b->ifindex_count ||
 	       memcmp(a->ifindexes, b->ifindexes, sizeof(a->ifindexes));
 }
 
@@ -293,8 +292,9 @@ static bool pods_list(struct pods *pods, const char *const *uids, size_t count)
 			items[i++] = old[j++];
 		} else if (order < 0) {
 			items[i].place.diag_fd = -1;
+			items[i].place.nsid = -1;
 			items[i].place.uid = memory_strdup(uids[i]);
-			items[i++].number = -1;
+			i++;
 		} else {
 			lost |= old[j].place.netns_cookie != 0;
 			pods_forget_place(&old[j]);

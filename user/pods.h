@@ -23,7 +23,8 @@ struct pod_place {
 	uint32_t ifindexes[POD_INTERFACES_MAX]; /* all of them, ascending; the first is ifindex */
 	unsigned int ifindex_count;
 	uint64_t netns_inode;
-	int diag_fd; /* NETLINK_SOCK_DIAG socket inside the pod's namespace; -1 = none. Owned */
+	int32_t nsid; /* by which this namespace knows the pod's (RTM_GETNSID); -1 = by none */
+	int diag_fd;  /* NETLINK_SOCK_DIAG socket inside the pod's namespace; -1 = none. Owned */
 };
 
 struct pods;

@@ -2,6 +2,8 @@
 /* Pods found from their cgroups: real processes, namespaces and veth pairs. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +17,7 @@
 #include <cmocka.h>
 #include "node.h"
 #include "policy/memory.h"
+#include "user/netlink.h"
 #include "user/pods.h"
 
 #define UID_A	   "11111111-aaaa-4bbb-8ccc-0123456789ab"
@@ -68,6 +71,34 @@ static uint64_t inode_of(pid_t pid)
 	return status.st_ino;
 }
 
+static void take_nsid(const struct nlmsghdr *message, void *context)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, message, sizeof(struct rtgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NETNSA_NSID)
+			*(int32_t *)context = (int32_t)mnl_attr_get_u32(attr);
+	}
+}
+
+/* By which number this namespace knows that of the process; -1 = by none. */
+static int32_t nsid_of(pid_t pid)
+{
+	char buffer[NETLINK_REQUEST_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	int fd = netlink_open(NETLINK_ROUTE);
+	int32_t nsid = -2;
+
+	message->nlmsg_type = RTM_GETNSID;
+	message->nlmsg_flags = NLM_F_REQUEST;
+	mnl_nlmsg_put_extra_header(message, sizeof(struct rtgenmsg));
+	mnl_attr_put_u32(message, NETNSA_PID, (uint32_t)pid);
+	assert_int_equal(netlink_talk(fd, message, take_nsid, &nsid), 0);
+	close(fd);
+	return nsid;
+}
+
 static void assert_place(const struct pods *pods, const char *uid, pid_t pid, uint32_t ifindex)
 {
 	const struct pod_place *place = pods_find(pods, uid);
@@ -83,6 +114,9 @@ static void assert_place(const struct pods *pods, const char *uid, pid_t pid, ui
 	assert_int_equal(getsockopt(place->diag_fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length),
 			 0);
 	assert_int_equal(cookie, place->netns_cookie);
+	/* A namespace that no link leads to has no number, or keeps the one it had. */
+	assert_int_equal(place->nsid, nsid_of(pid));
+	assert_true(place->nsid >= 0 || !ifindex);
 }
 
 static void assert_no_place(const struct pods *pods, const char *uid)
@@ -94,6 +128,7 @@ static void assert_no_place(const struct pods *pods, const char *uid)
 	assert_int_equal(place->netns_inode, 0);
 	assert_int_equal(place->ifindex, 0);
 	assert_int_equal(place->diag_fd, -1);
+	assert_int_equal(place->nsid, -1);
 }
 
 static void test_bad_root(void **state)

@@ -69,8 +69,27 @@ struct http_work {
 	__u32 sets;   /* offset in the arena of the program's sets */
 	__u32 max_head;
 	__u32 byte; /* the last one read */
-	__u8 window[HTTP_WINDOW];
+	union {
+		__u8 window[HTTP_WINDOW + 8]; /* so that a word may be read anywhere */
+		__u64 words[HTTP_WINDOW / 8 + 1];
+	};
 };
+
+/* Eight bytes of the window, as they lie there. */
+static __always_inline __u64 http_word_at(const struct http_work *work, __u32 at)
+{
+	__u64 offset = at, word;
+
+	asm volatile("" : "+r"(offset)); /* the verifier must see the mask */
+	offset &= HTTP_WINDOW - 1;
+#ifdef __bpf__
+	/* In terms of `words`: else clang loads byte by byte. */
+	word = *(const volatile __u64 *)((const __u8 *)work->words + offset);
+#else
+	__builtin_memcpy(&word, (const __u8 *)work->words + offset, sizeof(word));
+#endif
+	return word;
+}
 
 /* NULL beyond the arena. `size` is a constant. */
 static __always_inline const void *http_at(const struct weft_http_arena *arena, __u64 offset,
@@ -78,6 +97,8 @@ static __always_inline const void *http_at(const struct weft_http_arena *arena, 
 {
 	if (offset > WEFT_HTTP_ARENA - size)
 		return NULL;
+	/* The compiler shall not add before it has compared: the verifier must see both. */
+	asm volatile("" : "+r"(offset));
 	return &arena->bytes[offset];
 }
 
@@ -277,7 +298,7 @@ HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work 
 	if (state == work->cursor.skip && !work->cursor.lane && !work->cursor.flags) {
 		for (int i = 0; i < HTTP_WINDOW / 8; i++) {
 			if (pos + 8 > end || pos > HTTP_WINDOW - 8 ||
-			    http_has_control(*(__u64 *)&work->window[pos]))
+			    http_has_control(http_word_at(work, pos)))
 				break;
 			pos += 8;
 		}

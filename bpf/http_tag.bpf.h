@@ -57,7 +57,7 @@ HTTP_GLOBAL int http_tag_words(struct http_tag *tag, const struct http_work *wor
 
 		if (from > HTTP_WINDOW - 8 || from + 8 > to)
 			break;
-		word = *(const __u64 *)&work->window[from];
+		word = http_word_at(work, from);
 		v[3] ^= word;
 		http_tag_round(v);
 		v[0] ^= word;

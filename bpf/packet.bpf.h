@@ -43,6 +43,7 @@ enum packet_number {
 	PACKET_TCP_SYN = 0x02,
 	PACKET_TCP_RST = 0x04,
 	PACKET_TCP_ACK = 0x10,
+	PACKET_TCP_URG = 0x20,
 	PACKET_TCP_FLAGS_OFFSET = 13,
 };
 

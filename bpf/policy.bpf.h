@@ -20,31 +20,38 @@ static __always_inline struct weft_peer peer_from_addr(const struct weft_addr *a
 	return found ? *found : unknown;
 }
 
-/* Exact port before any port. No entry, no destination: 0. */
-static __always_inline enum weft_policy_action policy_lookup(__u32 dst_identity, __u32 src_identity,
+/* The destination's entry for this source and port; exact port before any port. NULL: none. */
+static __always_inline const struct weft_policy *policy_find(const struct weft_dest *dest,
+							     __u32 dst_identity, __u32 src_identity,
 							     __u8 proto, __u16 port)
 {
 	struct weft_policy_key key = {
 		.dst_identity = dst_identity,
+		.generation = dest->generation,
 		.src_identity = src_identity,
 		.proto = proto,
 		.port = port,
 	};
-	struct weft_policy *policy;
-	struct weft_dest *dest;
+	const struct weft_policy *policy;
+
+	policy = bpf_map_lookup_elem(&weft_policy, &key);
+	if (policy)
+		return policy;
+	key.port = WEFT_ANY_PORT;
+	return bpf_map_lookup_elem(&weft_policy, &key);
+}
+
+/* No entry, no destination: 0. */
+static __always_inline enum weft_policy_action policy_lookup(__u32 dst_identity, __u32 src_identity,
+							     __u8 proto, __u16 port)
+{
+	const struct weft_policy *policy;
+	const struct weft_dest *dest;
 
 	dest = bpf_map_lookup_elem(&weft_dest, &dst_identity);
 	if (!dest)
 		return 0;
-	key.generation = dest->generation;
-	policy = bpf_map_lookup_elem(&weft_policy, &key);
-	if (policy && policy->action == WEFT_POLICY_ALLOW)
-		return WEFT_POLICY_ALLOW;
-	key.port = WEFT_ANY_PORT;
-	struct weft_policy *any = bpf_map_lookup_elem(&weft_policy, &key);
-	/* An L4 allow on any port outweighs an HTTP rule on this one: targets are additive. */
-	if (any && (any->action == WEFT_POLICY_ALLOW || !policy))
-		return any->action;
+	policy = policy_find(dest, dst_identity, src_identity, proto, port);
 	return policy ? policy->action : 0;
 }
 
@@ -72,7 +79,7 @@ policy_judge(const struct weft_peer *dst, const struct weft_peer *src, __u8 prot
 	case WEFT_POLICY_ALLOW:
 		return WEFT_REASON_POLICY;
 	case WEFT_POLICY_HTTP:
-		return WEFT_REASON_HTTP_NOT_SUPPORTED_YET;
+		return WEFT_REASON_HTTP;
 	default:
 		return WEFT_REASON_NO_RULE;
 	}

@@ -26,6 +26,11 @@
 #include "addr.bpf.h"
 #include "packet.bpf.h"
 
+enum tc_act {
+	TC_PASS = -1, /* TC_ACT_UNSPEC */
+	TC_DROP = 2,  /* TC_ACT_SHOT */
+};
+
 enum reject_number {
 	/*
 	 * skb->mark of an answer on its way back, which passes weft_from_pod a

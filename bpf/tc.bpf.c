@@ -18,6 +18,9 @@
 #include "checksum.bpf.h"
 #include "events.bpf.h"
 #include "fragment.bpf.h"
+#include "http_from_pod.bpf.h"
+#include "http_stray.bpf.h"
+#include "http_to_pod.bpf.h"
 #include "maps.bpf.h"
 #include "packet.bpf.h"
 #include "policy.bpf.h"
@@ -26,11 +29,6 @@
 #include "udpflow.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-enum tc_act {
-	TC_PASS = -1, /* TC_ACT_UNSPEC */
-	TC_DROP = 2,  /* TC_ACT_SHOT */
-};
 
 /* One verdict and its two ends: src opened the connection or flow. */
 struct tc_verdict {
@@ -42,6 +40,29 @@ struct tc_verdict {
 	enum weft_direction direction;
 	bool answer; /* the sender may be told */
 };
+
+/*
+ * The stack is short, and the way down to the bytes of a request is long: what is known about a
+ * packet lies in an element of weft_scratch, one per direction.
+ */
+struct tc_memory {
+	struct packet pkt;
+	struct tc_verdict verdict;
+	struct http_read read;
+};
+
+_Static_assert(sizeof(struct tc_memory) <= sizeof(struct weft_scratch), "weft_scratch is small");
+
+static __always_inline struct tc_memory *tc_memory_get(__u32 direction)
+{
+	struct tc_memory *memory = bpf_map_lookup_elem(&weft_scratch, &direction);
+
+	if (!memory)
+		return NULL;
+	__builtin_memset(&memory->pkt, 0, sizeof(memory->pkt));
+	__builtin_memset(&memory->verdict, 0, sizeof(memory->verdict));
+	return memory;
+}
 
 static __noinline int tc_report(const struct packet *pkt, const struct tc_verdict *verdict)
 {
@@ -123,6 +144,22 @@ static __noinline int to_pod_conclude(struct __sk_buff *skb, const struct packet
 	return verdict->answer ? to_pod_reject(skb, pkt, local) : TC_DROP;
 }
 
+/* Ends a connection in the middle: a reset for both ends. */
+static __noinline int to_pod_cut(struct __sk_buff *skb, const struct packet *pkt,
+				 const struct weft_local *local, struct tc_verdict *verdict)
+{
+	verdict->dst = local->peer;
+	verdict->action = policy_action(local->peer.flags, verdict->reason);
+	verdict->hook = WEFT_HOOK_TO_POD;
+	verdict->direction = WEFT_DIRECTION_INBOUND;
+	tc_report(pkt, verdict);
+	if (verdict->action != WEFT_VERDICT_DENY)
+		return TC_PASS;
+	if (pkt->tcp_flags & PACKET_TCP_RST)
+		return TC_PASS;
+	return http_answer_end(skb, pkt, 0) ? TC_DROP : TC_PASS;
+}
+
 /*
  * Who sent a packet. One that was forwarded and has an address of this node was
  * masqueraded (a node port, say): its sender is anybody but the node, which may
@@ -164,7 +201,34 @@ static __always_inline bool to_pod_tcp(struct __sk_buff *skb, const struct packe
 	if (!packet_is_syn(pkt->tcp_flags))
 		return false;
 	to_pod_judge(skb, pkt, local, verdict);
+	if (verdict->reason != WEFT_REASON_HTTP)
+		return true;
+	if (pkt->payload)
+		verdict->reason = WEFT_REASON_SYN_DATA;
+	else if (http_flow_open(pkt, local, &verdict->src))
+		verdict->reason = WEFT_REASON_INTERNAL;
 	return true;
+}
+
+/* A segment of an open connection to a pod that has HTTP rules. */
+static __always_inline int to_pod_http(struct __sk_buff *skb, struct tc_memory *memory,
+				       const struct weft_local *local, int checksum)
+{
+	struct tc_verdict *verdict = &memory->verdict;
+	const struct packet *pkt = &memory->pkt;
+	struct weft_http_flow *flow;
+
+	if (pkt->tcp_flags & PACKET_TCP_SYN)
+		return TC_PASS; /* a server accepts the pod's call */
+	flow = http_flow_find(pkt, true);
+	memory->read.checksum = checksum;
+	if (flow)
+		return http_to_pod(skb, pkt, local, flow, &memory->read);
+	verdict->src = to_pod_source(skb, pkt);
+	verdict->reason = http_stray_judge(skb, pkt, local, &verdict->src);
+	if (!verdict->reason)
+		return TC_PASS;
+	return to_pod_cut(skb, pkt, local, verdict);
 }
 
 /* Answers come in by the pod's permission to call the peer, and end with it. */
@@ -223,27 +287,36 @@ static __always_inline bool to_pod_udp(struct __sk_buff *skb, const struct packe
 	return true;
 }
 
-/* Everything towards a meshed pod but the bulk of TCP. */
-static __noinline int to_pod_decide(struct __sk_buff *skb, const struct weft_local *local)
+/* Everything towards a meshed pod but the bulk of TCP that needs no look. */
+static __noinline int to_pod_decide(struct __sk_buff *skb, const struct weft_local *local,
+				    int checksum)
 {
-	struct tc_verdict verdict = {};
-	struct packet pkt = {};
+	struct tc_memory *memory = tc_memory_get(HTTP_FLOW_TO_POD);
+	struct tc_verdict *verdict;
+	struct packet *pkt;
 	bool judged = true;
 
-	verdict.reason = packet_parse_network(skb, &pkt);
-	if (pkt.ethertype == PACKET_ETH_ARP)
+	if (!memory)
+		return TC_DROP;
+	pkt = &memory->pkt;
+	verdict = &memory->verdict;
+	verdict->reason = packet_parse_network(skb, pkt);
+	if (pkt->ethertype == PACKET_ETH_ARP)
 		return TC_PASS;
-	if (!verdict.reason)
-		verdict.reason = packet_parse_transport(skb, &pkt);
-	if (verdict.reason)
-		verdict.src = peer_from_addr(&pkt.src);
-	else if (pkt.proto == IPPROTO_TCP)
-		judged = to_pod_tcp(skb, &pkt, local, &verdict);
-	else if (pkt.proto == IPPROTO_UDP)
-		judged = to_pod_udp(skb, &pkt, local, &verdict);
+	if (!verdict->reason)
+		verdict->reason = packet_parse_transport(skb, pkt);
+	if (!verdict->reason && pkt->proto == IPPROTO_TCP && pkt->fragment == PACKET_WHOLE &&
+	    !packet_is_syn(pkt->tcp_flags) && local->peer.flags & WEFT_PEER_HTTP)
+		return to_pod_http(skb, memory, local, checksum);
+	if (verdict->reason)
+		verdict->src = peer_from_addr(&pkt->src);
+	else if (pkt->proto == IPPROTO_TCP)
+		judged = to_pod_tcp(skb, pkt, local, verdict);
+	else if (pkt->proto == IPPROTO_UDP)
+		judged = to_pod_udp(skb, pkt, local, verdict);
 	else
 		judged = false; /* ICMP */
-	return judged ? to_pod_conclude(skb, &pkt, local, &verdict) : TC_PASS;
+	return judged ? to_pod_conclude(skb, pkt, local, verdict) : TC_PASS;
 }
 
 /* Towards a pod that is not meshed: only who opens which UDP exchange is of interest. */
@@ -273,16 +346,16 @@ int weft_to_pod(struct __sk_buff *skb)
 	struct weft_addr src;
 	int flags;
 
-	/* Segments of open connections are not judged: no lookup for them. */
-	flags = packet_peek_tcp(skb, &src);
-	if (flags >= 0 && !packet_is_syn(flags))
-		return TC_PASS;
 	local = bpf_map_lookup_elem(&weft_iface, &ifindex);
 	if (!local)
 		return TC_PASS;
+	/* Segments of open connections are read only where HTTP rules may judge them. */
+	flags = packet_peek_tcp(skb, &src);
+	if (flags >= 0 && !packet_is_syn(flags) && !(local->peer.flags & WEFT_PEER_HTTP))
+		return TC_PASS;
 	if (!(local->peer.flags & WEFT_PEER_MESHED))
 		return to_pod_watch(skb);
-	return to_pod_decide(skb, local);
+	return to_pod_decide(skb, local, checksum_place(skb));
 }
 
 /* Anti-spoofing knows no permissive mode: other pods' policies rest on it. */
@@ -333,6 +406,15 @@ static __always_inline int from_pod_accept(struct __sk_buff *skb, const struct p
 	};
 
 	verdict.reason = policy_judge(&verdict.dst, &verdict.src, IPPROTO_TCP, pkt->sport);
+	if (verdict.reason == WEFT_REASON_HTTP) {
+		struct weft_http_flow *flow = http_flow_find(pkt, false);
+
+		if (flow && flow->pending_isn == pkt->ack_seq - 1) {
+			http_flow_begin(flow, pkt, local);
+			return TC_PASS;
+		}
+		verdict.reason = WEFT_REASON_HTTP_STATE_LOST;
+	}
 	verdict.action = policy_action(local->peer.flags, verdict.reason);
 	if (verdict.action != WEFT_VERDICT_DENY)
 		return TC_PASS; /* reported when the SYN came in */
@@ -365,37 +447,48 @@ static __always_inline int from_pod_udp(struct __sk_buff *skb, const struct pack
 static __noinline int from_pod_decide(struct __sk_buff *skb, const struct weft_local *local,
 				      int checksum)
 {
+	struct tc_memory *memory = tc_memory_get(HTTP_FLOW_FROM_POD);
 	enum weft_reason reason, foreign;
-	struct packet pkt = {};
+	struct packet *pkt;
 
-	reason = packet_parse_network(skb, &pkt);
-	if (!reason && pkt.ethertype == PACKET_ETH_ARP && checksum != CHECKSUM_NOT_DUE)
+	if (!memory)
+		return TC_DROP;
+	pkt = &memory->pkt;
+	reason = packet_parse_network(skb, pkt);
+	if (!reason && pkt->ethertype == PACKET_ETH_ARP && checksum != CHECKSUM_NOT_DUE)
 		reason = WEFT_REASON_MALFORMED;
-	if (!reason && pkt.ethertype == PACKET_ETH_ARP) {
-		reason = source_check_arp(local, &pkt);
-		return reason ? from_pod_drop(&pkt, local, reason) : TC_PASS;
+	if (!reason && pkt->ethertype == PACKET_ETH_ARP) {
+		reason = source_check_arp(local, pkt);
+		return reason ? from_pod_drop(pkt, local, reason) : TC_PASS;
 	}
 	if (reason)
-		return from_pod_drop(&pkt, local, reason);
-	reason = packet_parse_transport(skb, &pkt);
-	foreign = source_check_ip(skb, local, &pkt, reason);
+		return from_pod_drop(pkt, local, reason);
+	reason = packet_parse_transport(skb, pkt);
+	foreign = source_check_ip(skb, local, pkt, reason);
 	if (foreign)
-		return from_pod_drop(&pkt, local, foreign);
+		return from_pod_drop(pkt, local, foreign);
 	if ((!reason || reason == WEFT_REASON_IP_PROTOCOL) &&
-	    !checksum_is_harmless(checksum, pkt.l4, pkt.proto))
+	    !checksum_is_harmless(checksum, pkt->l4, pkt->proto))
 		reason = WEFT_REASON_MALFORMED;
-	if (source_is_tunnel(&pkt, reason) && peer_from_addr(&pkt.dst).identity < WEFT_ID_FIRST)
-		return from_pod_drop(&pkt, local, WEFT_REASON_TUNNEL);
+	if (source_is_tunnel(pkt, reason) && peer_from_addr(&pkt->dst).identity < WEFT_ID_FIRST)
+		return from_pod_drop(pkt, local, WEFT_REASON_TUNNEL);
 	/* Other protocols leave as they like; what cannot be read might hide a forged message. */
 	if (reason && reason != WEFT_REASON_IP_PROTOCOL)
-		return from_pod_drop(&pkt, local, reason);
+		return from_pod_drop(pkt, local, reason);
 	if (reason)
 		return TC_PASS;
-	if (pkt.proto == IPPROTO_UDP)
-		return from_pod_udp(skb, &pkt, local);
-	if (local->peer.flags & WEFT_PEER_MESHED && pkt.proto == IPPROTO_TCP &&
-	    packet_is_syn_ack(pkt.tcp_flags))
-		return from_pod_accept(skb, &pkt, local);
+	if (pkt->proto == IPPROTO_UDP)
+		return from_pod_udp(skb, pkt, local);
+	if (local->peer.flags & WEFT_PEER_MESHED && pkt->proto == IPPROTO_TCP &&
+	    packet_is_syn_ack(pkt->tcp_flags))
+		return from_pod_accept(skb, pkt, local);
+	if (local->peer.flags & WEFT_PEER_HTTP && pkt->proto == IPPROTO_TCP &&
+	    pkt->fragment == PACKET_WHOLE) {
+		struct weft_http_flow *flow = http_flow_find(pkt, false);
+
+		if (flow)
+			return http_from_pod(skb, pkt, local, flow, &memory->read);
+	}
 	return TC_PASS;
 }
 
@@ -417,7 +510,8 @@ int weft_from_pod(struct __sk_buff *skb)
 		return TC_PASS;
 	checksum = checksum_place(skb);
 	flags = packet_peek_tcp(skb, &src);
-	if (flags >= 0 && !(flags & PACKET_TCP_SYN) && addr_is_own(local, &src) &&
+	if (flags >= 0 && !(flags & PACKET_TCP_SYN) && !(local->peer.flags & WEFT_PEER_HTTP) &&
+	    addr_is_own(local, &src) &&
 	    checksum_is_harmless(checksum, packet_peek_l4(&src), IPPROTO_TCP))
 		return TC_PASS;
 	return from_pod_decide(skb, local, checksum);

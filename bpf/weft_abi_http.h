@@ -276,13 +276,14 @@ struct weft_http_flow {
 	__u64 next;	    /* next byte to read; all before are judged, bodies in advance */
 	__u64 denied_ns;    /* since when a denied request waits for earlier answers; 0 = none */
 	__u64 pieces_start; /* where the first of `pieces` begins */
-	__u32 piece_count;
+	__u16 piece_first;  /* pieces[n % WEFT_HTTP_PIECES] is the oldest */
+	__u16 piece_count;
 	__u32 requests;	  /* heads that the server got */
 	__u32 unverified; /* segments dropped because nothing tells whether they are copies */
 	__u32 path_len;	  /* bytes in `path` */
 	struct weft_http_run run;
 	struct weft_http_claim claim;
-	struct weft_http_piece pieces[WEFT_HTTP_PIECES]; /* the oldest first */
+	struct weft_http_piece pieces[WEFT_HTTP_PIECES];
 	/* request n is at n % WEFT_HTTP_PENDING unless too many are waiting */
 	struct weft_http_pending pending[WEFT_HTTP_PENDING];
 	char path[WEFT_HTTP_PATH_LEN]; /* of the last request, if it is wanted */

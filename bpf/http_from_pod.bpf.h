@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The server's bytes. Nothing here holds a segment back, but those of a connection that was
+ * refused. It is learnt what the server has (acknowledgements), what it has answered, and
+ * whether an answer made the connection a websocket or a tunnel.
+ *
+ * Answers are read as far as they are HTTP. Where they are not, or a byte is missed, it is lost
+ * for good which request is answered: then a later denial resets instead of answering.
+ */
+#ifndef WEFT_HTTP_FROM_POD_BPF_H
+#define WEFT_HTTP_FROM_POD_BPF_H
+
+#include "http_answer.bpf.h"
+#include "http_count.bpf.h"
+#include "http_read.bpf.h"
+
+enum http_status {
+	HTTP_STATUS_SWITCHING = 101,
+	HTTP_STATUS_NO_CONTENT = 204,
+	HTTP_STATUS_NOT_MODIFIED = 304,
+};
+
+struct http_answering {
+	struct __sk_buff *skb;
+	struct http_read *read;
+	struct weft_http_flow *flow;
+	const struct weft_http_arena *arena;
+	const struct weft_local *local;
+	const struct packet *pkt;
+	__u32 flags; /* enum weft_http_answer_flag */
+};
+
+/*
+ * The request that an answer belongs to: number, rule and method, which are 0 when too many wait
+ * to tell them apart.
+ */
+static __always_inline struct weft_http_pending
+http_from_pod_pending(const struct weft_http_flow *flow, __u32 number)
+{
+	const struct weft_http_pending *found = &flow->pending[number % WEFT_HTTP_PENDING];
+	bool known = found->number == (__u16)number;
+	struct weft_http_pending pending = {
+		.head_ns = known ? found->head_ns : 0,
+		.rule = known ? found->rule : 0,
+		.method = known ? found->method : 0,
+		.upgrade = known ? found->upgrade : 0,
+	};
+
+	return pending;
+}
+
+static __always_inline void http_from_pod_key(struct weft_request_key *key,
+					      const struct weft_http_flow *flow,
+					      const struct weft_http_pending *pending, __u16 port)
+{
+	key->src_workload = flow->src_workload;
+	key->dst_workload = flow->dst_workload;
+	key->rule = pending->rule;
+	key->method = pending->method;
+	key->port = port;
+	key->status = 0;
+}
+
+static __noinline int http_from_pod_count(struct http_answering *a, __u32 number)
+{
+	struct weft_http_flow *flow = a->flow;
+	struct weft_request_event *event = &a->read->event;
+	struct weft_http_pending pending = http_from_pod_pending(flow, number);
+	__u64 latency = pending.head_ns ? bpf_ktime_get_ns() - pending.head_ns : 0;
+	__u32 status = a->read->work.run.status;
+	struct weft_request_key key;
+
+	http_from_pod_key(&key, flow, &pending, a->pkt->sport);
+	key.status = status / 100;
+	http_count_request(&key, latency);
+	if (!http_count_samples())
+		return 0;
+	http_count_fill(event, flow, a->pkt, a->local, false);
+	event->event.reason = WEFT_REASON_HTTP;
+	event->event.action = WEFT_VERDICT_ALLOW;
+	event->latency_ns = latency;
+	event->rule = key.rule;
+	event->status = status;
+	event->method = key.method;
+	if (number + 1 == flow->requests) {
+		event->path_len = flow->path_len;
+		__builtin_memcpy(event->path, flow->path, sizeof(event->path));
+	}
+	http_count_emit(event);
+	return 0;
+}
+
+/* The head of an answer is complete. True: the reading is over. */
+static __noinline bool http_from_pod_head(struct http_answering *a)
+{
+	struct http_read *read = a->read;
+	struct weft_http_flow *flow = a->flow;
+	struct weft_http_run *run = &read->work.run;
+	struct weft_http_pending pending;
+	__u32 status = run->status, number = flow->answers;
+	bool upgraded;
+	__u8 method;
+
+	if (number == flow->requests) { /* an answer to nothing, like a 408 */
+		a->flags |= WEFT_HTTP_ANSWER_LOST;
+		return true;
+	}
+	pending = http_from_pod_pending(flow, number);
+	method = pending.method;
+	upgraded = (status == HTTP_STATUS_SWITCHING && pending.upgrade) ||
+		   (status / 100 == 2 && method == WEFT_HTTP_CONNECT);
+	if (status / 100 == 1 && !upgraded) {
+		if (status == HTTP_STATUS_SWITCHING) {
+			a->flags |= WEFT_HTTP_ANSWER_LOST;
+			return true;
+		}
+		return false; /* the caller begins the next */
+	}
+	http_from_pod_count(a, number);
+	flow->answers_begun = number + 1;
+	if (upgraded) {
+		a->flags |= WEFT_HTTP_ANSWER_UPGRADED;
+		return true;
+	}
+	if (method == WEFT_HTTP_HEAD || status == HTTP_STATUS_NO_CONTENT ||
+	    status == HTTP_STATUS_NOT_MODIFIED) {
+		flow->answers = number + 1;
+	} else if (run->flags & WEFT_HTTP_RUN_CHUNKED) {
+		http_run_chunk(run);
+	} else if (run->flags & WEFT_HTTP_RUN_OTHER_CODING ||
+		   !(run->flags & WEFT_HTTP_RUN_LENGTH)) {
+		a->flags |= WEFT_HTTP_ANSWER_UNTIL_CLOSE;
+		return true;
+	} else {
+		read->next = read->offset + http_read_at(read) + run->length;
+		if (!run->length)
+			flow->answers = number + 1;
+	}
+	return false;
+}
+
+static __always_inline void http_from_pod_next(struct http_work *work)
+{
+	struct weft_http_run *run = &work->run;
+
+	run->section = WEFT_HTTP_STATUS;
+	run->state = 0;
+	run->status = 0;
+	run->flags = 0;
+	run->length = 0;
+	run->digits = 0;
+	run->version = 1;
+	work->cursor.loaded = 0;
+}
+
+static long http_from_pod_step(__u32 index __attribute__((unused)), void *context)
+{
+	struct http_answering *a = context;
+	struct http_read *read = a->read;
+	struct http_work *work = &read->work;
+	__u32 at = http_read_at(read);
+	bool over;
+
+	if (read->next > read->offset + at) { /* a body */
+		__u64 rest = read->next - (read->offset + at);
+
+		if (rest > read->limit - at) {
+			http_read_jump(read, read->limit);
+			return 1;
+		}
+		http_read_jump(read, at + (__u32)rest);
+		if (work->run.section == WEFT_HTTP_STATUS) /* complete, all of it */
+			a->flow->answers = a->flow->answers_begun;
+		return 0;
+	}
+	if (at >= read->limit)
+		return 1;
+	if (work->pos >= work->filled && http_read_refill(a->skb, read)) {
+		a->flags |= WEFT_HTTP_ANSWER_LOST;
+		return 1;
+	}
+	switch (http_step(a->arena, work)) {
+	case HTTP_MORE:
+		return 0;
+	case HTTP_HEAD:
+		over = http_from_pod_head(a);
+		if (work->run.section != WEFT_HTTP_CHUNK)
+			http_from_pod_next(work);
+		work->cursor.loaded = 0;
+		if (!http_cursor_load(a->arena, work))
+			a->flags |= WEFT_HTTP_ANSWER_LOST;
+		return over;
+	case HTTP_DATA:
+		read->next = read->offset + http_read_at(read) + work->run.length;
+		return 0;
+	case HTTP_MESSAGE:
+		a->flow->answers = a->flow->answers_begun;
+		http_from_pod_next(work);
+		if (http_cursor_load(a->arena, work))
+			return 0;
+		break;
+	default:
+		break;
+	}
+	a->flags |= WEFT_HTTP_ANSWER_LOST;
+	return 1;
+}
+
+/* A program to read answers with: those parts are the same in all. */
+static __always_inline bool http_from_pod_program(struct http_answering *a)
+{
+	struct weft_http_run *run = &a->read->work.run;
+	__u32 identity = a->local->peer.identity;
+	const struct weft_dest *dest;
+
+	if (http_program(a->arena, run))
+		return true;
+	dest = bpf_map_lookup_elem(&weft_dest, &identity);
+	if (!dest || !dest->http)
+		return false;
+	run->program = dest->http;
+	run->generation = dest->generation;
+	return http_program(a->arena, run);
+}
+
+static __always_inline int http_from_pod_read(struct http_answering *a, __s64 offset)
+{
+	struct http_read *read = a->read;
+	struct weft_http_flow *flow = a->flow;
+
+	read->offset = offset;
+	read->limit = a->pkt->payload;
+	read->payload = a->pkt->end - a->pkt->payload;
+	read->next = flow->answer_next;
+	read->work.run = flow->answer;
+	read->work.cursor.loaded = 0;
+	if (!flow->answers_begun && !flow->answer_next)
+		http_from_pod_next(&read->work);
+	if (!http_from_pod_program(a) || !http_cursor_load(a->arena, &read->work)) {
+		a->flags |= WEFT_HTTP_ANSWER_LOST;
+		return 0;
+	}
+	/* What was read before is not read again; a body's end may lie ahead. */
+	http_read_jump(read, 0);
+	if (flow->answer_next > (__u64)offset) {
+		__u64 known = flow->answer_next - offset;
+
+		http_read_jump(read, known < read->limit ? (__u32)known : read->limit);
+		if (known <= read->limit && read->work.run.section == WEFT_HTTP_STATUS)
+			flow->answers = flow->answers_begun;
+	}
+	bpf_loop(HTTP_READ_STEPS, http_from_pod_step, a, 0);
+	if (read->next < read->offset + http_read_at(read))
+		read->next = read->offset + http_read_at(read);
+	flow->answer = read->work.run;
+	flow->answer_next = read->next;
+	return 0;
+}
+
+/* The connection ends: what was not answered will not be. */
+static __noinline int http_from_pod_ended(struct weft_http_flow *flow, const struct packet *pkt)
+{
+	__u32 number = flow->answers_begun;
+	struct weft_request_key key;
+
+	if (flow->answer_flags & (WEFT_HTTP_ANSWER_ENDED | WEFT_HTTP_ANSWER_UPGRADED))
+		return 0;
+	flow->answer_flags |= WEFT_HTTP_ANSWER_ENDED;
+	for (int i = 0; i < WEFT_HTTP_PENDING && number + i < flow->requests; i++) {
+		struct weft_http_pending pending = http_from_pod_pending(flow, number + i);
+
+		http_from_pod_key(&key, flow, &pending, pkt->sport);
+		http_count_request(&key, 0);
+	}
+	return 0;
+}
+
+/* Reads the answer's bytes, if that makes sense still. */
+static __always_inline int http_from_pod_data(struct http_answering *a)
+{
+	const struct packet *pkt = a->pkt;
+	struct weft_http_flow *flow = a->flow;
+	__s64 offset = http_flow_server_offset(flow, pkt->seq);
+	__s64 end = offset + pkt->payload;
+
+	if (offset < 0)
+		return 0;
+	if (end > (__s64)flow->server_next)
+		WRITE_ONCE(flow->server_next, end);
+	if (!pkt->payload ||
+	    flow->answer_flags & (WEFT_HTTP_ANSWER_LOST | WEFT_HTTP_ANSWER_UNTIL_CLOSE |
+				  WEFT_HTTP_ANSWER_UPGRADED))
+		return 0;
+	if (end <= (__s64)flow->answer_next && flow->answer.section != WEFT_HTTP_STATUS)
+		return 0;
+	if (offset > (__s64)flow->answer_next)
+		a->flags |= WEFT_HTTP_ANSWER_LOST;
+	else
+		http_from_pod_read(a, offset);
+	flow->answer_flags |= a->flags;
+	return 0;
+}
+
+/* Nothing of a refused connection comes out any more; the server is told again to let it go. */
+static __always_inline int http_from_pod_denied(struct __sk_buff *skb, const struct packet *pkt)
+{
+	struct http_answer answer = {
+		.seq = pkt->ack_seq,
+		.ack_seq = pkt->seq + pkt->payload + !!(pkt->tcp_flags & PACKET_TCP_FIN),
+		.flags = HTTP_ANSWER_RST | HTTP_ANSWER_ACK,
+		.back = true,
+	};
+
+	if (!pkt->plain || pkt->tcp_flags & PACKET_TCP_RST || !(pkt->tcp_flags & PACKET_TCP_ACK) ||
+	    http_answer_write(skb, pkt, &answer))
+		return TC_DROP;
+	return http_answer_return(skb, false);
+}
+
+/* A TCP segment from the pod that belongs to `flow`. */
+static __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
+				    const struct weft_local *local, struct weft_http_flow *flow,
+				    struct http_read *read)
+{
+	struct http_answering a = {
+		.skb = skb,
+		.read = read,
+		.flow = flow,
+		.local = local,
+		.pkt = pkt,
+		.arena = http_arena(),
+	};
+	__s64 acked;
+
+	if (!a.read || !a.arena || !flow)
+		return TC_PASS;
+	if (flow->phase == WEFT_HTTP_PHASE_DENIED)
+		return http_from_pod_denied(skb, pkt);
+	if (flow->phase == WEFT_HTTP_PHASE_OPAQUE || flow->phase == WEFT_HTTP_PHASE_SYN)
+		return TC_PASS;
+	if (pkt->tcp_flags & PACKET_TCP_ACK) {
+		acked = http_flow_client_offset(flow, pkt->ack_seq);
+		/* The second lock: the server has what never came by here, judged. */
+		if (acked > (__s64)READ_ONCE(flow->next) + 1 &&
+		    !(local->peer.flags & WEFT_PEER_PERMISSIVE)) {
+			flow->denied_reason = WEFT_REASON_HTTP_STATE_LOST;
+			flow->phase = WEFT_HTTP_PHASE_DENIED;
+			return http_from_pod_denied(skb, pkt);
+		}
+		if (acked > (__s64)flow->acked)
+			WRITE_ONCE(flow->acked, acked);
+	}
+	if (!http_flow_take(&flow->answer_busy)) {
+		flow->answer_flags |= WEFT_HTTP_ANSWER_LOST;
+		return TC_PASS;
+	}
+	http_from_pod_data(&a);
+	if (pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_RST))
+		http_from_pod_ended(flow, pkt);
+	http_flow_release(&flow->answer_busy);
+	return TC_PASS;
+}
+
+#endif /* WEFT_HTTP_FROM_POD_BPF_H */

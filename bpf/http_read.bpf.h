@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Reading a direction of a connection out of its segments, window by window, and knowing again
+ * what was read: the parts of the engine that see packets and are the same in both directions.
+ */
+#ifndef WEFT_HTTP_READ_BPF_H
+#define WEFT_HTTP_READ_BPF_H
+
+#include "http_flow.bpf.h"
+#include "http_run.bpf.h"
+#include "http_tag.bpf.h"
+
+enum http_read_number {
+	HTTP_READ_STEPS = 16384, /* scans per segment; what is beyond waits for the next copy */
+};
+
+/* The working memory of one program run; what stands in it is of an earlier one. */
+struct http_read {
+	struct http_work work;
+	struct http_tag tag;
+	__u64 key[2];
+	__u64 offset;	/* of the segment's first byte in its stream */
+	__u64 next;	/* see weft_http_flow */
+	__u32 payload;	/* where in the packet the segment's bytes begin */
+	__u32 base;	/* the window begins at this byte of the segment */
+	__u32 tag_from; /* first byte of the window that is not in `tag` */
+	__u32 limit;	/* bytes of the segment to read */
+	__u32 head_at;	/* byte of the segment where the last head began */
+	__u32 path_at;	/* where its target began, and ended */
+	__u32 path_end;
+	__u64 verify_start; /* see http_read_verify() */
+	__u64 verify_have;
+	__u64 verify_wanted;
+	__u32 verify_differs;
+	__u32 requests;
+	__u32 rule;   /* of the last head */
+	int checksum; /* see checksum_place() */
+	__u8 phase;
+	__u8 permissive;
+	__u8 would_deny; /* permissive: reason why */
+	__u8 pad;
+	struct weft_request_event event;
+};
+
+enum { HTTP_NOWHERE = 0xffffffff };
+
+static __always_inline const struct weft_http_arena *http_arena(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&weft_http, &zero);
+}
+
+/* Byte of the segment that is read next. */
+static __always_inline __u32 http_read_at(const struct http_read *read)
+{
+	return read->base + read->work.pos;
+}
+
+/* Goes on at this byte, with nothing in the window and a new tag. */
+static __always_inline void http_read_jump(struct http_read *read, __u32 at)
+{
+	read->base = at;
+	read->tag_from = 0;
+	read->work.pos = 0;
+	read->work.filled = 0;
+	http_tag_begin(&read->tag, read->key);
+}
+
+/*
+ * Fills the window when all of it was read. The bytes that are no whole word for the tag yet
+ * are kept.
+ */
+static __noinline int http_read_refill(struct __sk_buff *skb, struct http_read *read)
+{
+	struct http_work *work = &read->work;
+	__u32 kept, length;
+
+	read->tag_from = http_tag_words(&read->tag, work, read->tag_from, work->filled);
+	kept = work->filled - read->tag_from;
+	if (kept > 7)
+		return -1;
+	read->base += read->tag_from;
+	length = read->limit - read->base;
+	if (length > HTTP_WINDOW)
+		length = HTTP_WINDOW;
+	if (length <= kept || length > HTTP_WINDOW || !length)
+		return -1;
+	if (bpf_skb_load_bytes(skb, read->payload + read->base, work->window, length))
+		return -1;
+	read->tag_from = 0;
+	work->pos = kept;
+	work->filled = length;
+	return 0;
+}
+
+/* The n-th piece that is remembered, counted from the oldest. */
+static __always_inline struct weft_http_piece *http_piece(struct weft_http_flow *flow, __u32 n)
+{
+	return &flow->pieces[(flow->piece_first + n) & (WEFT_HTTP_PIECES - 1)];
+}
+
+/* Where the pieces end. */
+static __always_inline __u64 http_pieces_end(struct weft_http_flow *flow)
+{
+	return flow->piece_count ? http_piece(flow, flow->piece_count - 1)->end :
+				   flow->pieces_start;
+}
+
+/* Remembers what was read, up to this offset, as a piece; `tag` 0: a body. */
+static __always_inline void http_piece_add(struct weft_http_flow *flow, __u64 end, __u64 tag)
+{
+	struct weft_http_piece *piece;
+
+	if (flow->piece_count >= WEFT_HTTP_PIECES) {
+		/* The oldest goes: a copy of it could not be told any more. */
+		flow->pieces_start = http_piece(flow, 0)->end;
+		flow->piece_first++;
+		flow->piece_count--;
+	}
+	piece = http_piece(flow, flow->piece_count);
+	piece->end = end;
+	piece->tag = tag;
+	flow->piece_count++;
+}
+
+/* Forgets all pieces when the server has them. */
+static __always_inline void http_pieces_acked(struct weft_http_flow *flow, __u64 acked)
+{
+	if (acked < http_pieces_end(flow))
+		return;
+	flow->piece_count = 0;
+	flow->pieces_start = flow->next;
+}
+
+/* Ends the piece that is being read where the reading is. */
+static __noinline int http_read_piece(struct weft_http_flow *flow, struct http_read *read)
+{
+	struct http_work *work = &read->work;
+	__u64 end = read->offset + http_read_at(read);
+	__u32 rest;
+
+	if (!flow || end <= http_pieces_end(flow))
+		return 0;
+	rest = http_tag_words(&read->tag, work, read->tag_from, work->pos);
+	http_piece_add(flow, end, http_tag_end(&read->tag, work, rest, work->pos));
+	http_tag_begin(&read->tag, read->key);
+	read->tag_from = work->pos;
+	return 0;
+}
+
+struct http_tag_walk {
+	struct __sk_buff *skb;
+	struct http_read *read;
+	__u32 from;
+	__u32 to;
+};
+
+static long http_tag_walk_step(__u32 index __attribute__((unused)), void *context)
+{
+	struct http_tag_walk *walk = context;
+	struct http_read *read = walk->read;
+	__u32 length = walk->to - walk->from;
+
+	if (walk->from >= walk->to)
+		return 1;
+	if (length > HTTP_WINDOW)
+		length = HTTP_WINDOW;
+	if (!length ||
+	    bpf_skb_load_bytes(walk->skb, read->payload + walk->from, read->work.window, length))
+		return 1;
+	if (length < HTTP_WINDOW) {
+		read->work.filled = length;
+		return 1;
+	}
+	http_tag_words(&read->tag, &read->work, 0, HTTP_WINDOW);
+	read->work.filled = 0;
+	walk->from += HTTP_WINDOW;
+	return 0;
+}
+
+/* The tag of bytes [from, to) of the segment. Overwrites the window. */
+static __noinline __u64 http_read_tag(struct __sk_buff *skb, struct http_read *read, __u32 from,
+				      __u32 to)
+{
+	struct http_tag_walk walk = { .skb = skb, .read = read, .from = from, .to = to };
+	__u32 rest;
+
+	http_tag_begin(&read->tag, read->key);
+	read->work.filled = 0;
+	bpf_loop(1024, http_tag_walk_step, &walk, 0);
+	rest = http_tag_words(&read->tag, &read->work, 0, read->work.filled);
+	return http_tag_end(&read->tag, &read->work, rest, read->work.filled);
+}
+
+/* A copy of judged bytes that is being compared, piece by piece. */
+struct http_verify {
+	struct __sk_buff *skb;
+	struct http_read *read;
+	struct weft_http_flow *flow;
+};
+
+/* In the scratch memory and not on the stack: the verifier would follow every value. */
+static long http_verify_step(__u32 index, void *context)
+{
+	struct http_verify *verify = context;
+	struct weft_http_flow *flow = verify->flow;
+	struct http_read *read = verify->read;
+	__u64 start = read->verify_start, have = read->verify_have, end, tag;
+
+	if (index >= flow->piece_count || have >= read->verify_wanted)
+		return 1;
+	end = http_piece(flow, index)->end;
+	tag = http_piece(flow, index)->tag;
+	read->verify_start = end;
+	if (end <= have || start > have)
+		return 0;
+	if (!tag) {
+		read->verify_have = end < read->verify_wanted ? end : read->verify_wanted;
+		return 0;
+	}
+	/* All of a piece or nothing of it. */
+	if (start < read->offset || end > read->verify_wanted)
+		return 1;
+	if (http_read_tag(verify->skb, read, start - read->offset, end - read->offset) != tag) {
+		read->verify_differs = 1;
+		return 1;
+	}
+	read->verify_have = end;
+	return 0;
+}
+
+/*
+ * Is the segment's beginning, up to `length` bytes that were judged before, a copy of what was
+ * judged? What the server has acknowledged it will not read again. Returns how many bytes are;
+ * fewer than `length`: the rest cannot be told; -1: they differ.
+ */
+static __always_inline int http_read_verify(struct __sk_buff *skb, struct weft_http_flow *flow,
+					    struct http_read *read, __u32 length)
+{
+	struct http_verify verify = { .skb = skb, .read = read, .flow = flow };
+	__u64 acked = READ_ONCE(flow->acked);
+
+	read->verify_start = flow->pieces_start;
+	read->verify_wanted = read->offset + length;
+	read->verify_have = read->offset;
+	read->verify_differs = 0;
+	if (read->verify_have < acked)
+		read->verify_have = acked < read->verify_wanted ? acked : read->verify_wanted;
+	bpf_loop(WEFT_HTTP_PIECES, http_verify_step, &verify, 0);
+	if (read->verify_differs)
+		return -1;
+	return read->verify_have - read->offset;
+}
+
+#endif /* WEFT_HTTP_READ_BPF_H */

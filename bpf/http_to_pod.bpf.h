@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The client's bytes. Every segment of a judged connection comes through http_to_pod(): it
+ * passes, is cut where a request begins that must not be delivered, or is refused.
+ *
+ * What the server has acknowledged may come again as it likes. What was judged and not
+ * acknowledged may come again if it is the same. What follows is read in order; it passes as
+ * far as nothing in it is denied. So a server never gets a byte of a head behind which it
+ * could find a request that was not judged.
+ */
+#ifndef WEFT_HTTP_TO_POD_BPF_H
+#define WEFT_HTTP_TO_POD_BPF_H
+
+#include "checksum.bpf.h"
+#include "http_answer.bpf.h"
+#include "http_count.bpf.h"
+#include "http_cut.bpf.h"
+#include "http_read.bpf.h"
+
+enum {
+	HTTP_TO_POD_PATIENCE_S = 3,  /* that a denied request waits for earlier answers */
+	HTTP_TO_POD_UNVERIFIED = 64, /* segments, then the connection is reset */
+};
+
+/* What becomes of a segment. */
+enum http_outcome {
+	HTTP_PASS,
+	HTTP_CUT,    /* pass `limit` bytes of it, drop the rest */
+	HTTP_DROP,   /* the client will send it again */
+	HTTP_REFUSE, /* denied, for `reason`: a 403 if possible */
+	HTTP_RESET,  /* denied, for `reason` */
+};
+
+struct http_reading {
+	struct __sk_buff *skb;
+	struct http_read *read;
+	struct weft_http_flow *flow;
+	const struct weft_http_arena *arena;
+	const struct weft_local *local;
+	const struct packet *pkt;
+	__u32 reason; /* enum weft_reason */
+	bool denied;
+	bool samples;
+};
+
+/*
+ * A request begins: by which rules? Those of the moment. Returns NONE, or why it cannot be
+ * allowed; the phase becomes OPAQUE when it need not be read.
+ */
+static __noinline int http_begin(const struct packet *pkt, const struct weft_local *local,
+				 struct weft_http_flow *flow, struct http_read *read)
+{
+	__u32 identity = local->peer.identity;
+	struct weft_peer src = peer_from_addr(&pkt->src);
+	const struct weft_policy *policy;
+	const struct weft_dest *dest;
+	enum weft_reason reason;
+
+	dest = bpf_map_lookup_elem(&weft_dest, &identity);
+	if (dest && dest->http && dest->generation == read->work.run.generation &&
+	    src.identity == flow->src_identity && read->work.claim.mask)
+		return WEFT_REASON_NONE;
+	reason = policy_judge(&local->peer, &src, IPPROTO_TCP, pkt->dport);
+	if (reason != WEFT_REASON_HTTP) {
+		if (reason < WEFT_REASON_FIRST_DENY)
+			read->phase = WEFT_HTTP_PHASE_OPAQUE;
+		return reason < WEFT_REASON_FIRST_DENY ? WEFT_REASON_NONE : reason;
+	}
+	policy = dest ? policy_find(dest, identity, src.identity, IPPROTO_TCP, pkt->dport) : NULL;
+	if (!dest || !policy)
+		return WEFT_REASON_NO_RULE; /* changed this very moment */
+	read->work.run.program = dest->http;
+	read->work.run.generation = dest->generation;
+	read->work.claim.mask = policy->mask;
+	flow->src_identity = src.identity;
+	flow->src_workload = src.workload;
+	return WEFT_REASON_NONE;
+}
+
+static __always_inline bool http_deny_reading(struct http_reading *r, __u32 reason)
+{
+	if (r->read->permissive) {
+		/* Told once per segment; what cannot be read goes on unread. */
+		r->read->would_deny = reason;
+		if (reason != WEFT_REASON_NO_HTTP_RULE)
+			r->read->phase = WEFT_HTTP_PHASE_OPAQUE;
+		return false;
+	}
+	r->reason = reason;
+	r->denied = true;
+	return true;
+}
+
+/* A head is complete. True: the reading is over. */
+static __noinline bool http_to_pod_head(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+	struct http_work *work = &read->work;
+	struct weft_http_flow *flow = r->flow;
+	struct weft_http_run *run = &work->run;
+	__u32 at = http_read_at(read), reason;
+
+	reason = http_check_head(work);
+	read->rule = reason ? 0 : http_judge(r->arena, work);
+	if (!reason && !read->rule)
+		reason = WEFT_REASON_NO_HTTP_RULE;
+	if (reason && http_deny_reading(r, reason))
+		return true;
+	if (read->requests - READ_ONCE(flow->answers) < WEFT_HTTP_PENDING) {
+		struct weft_http_pending *pending =
+			&flow->pending[read->requests % WEFT_HTTP_PENDING];
+
+		pending->head_ns = bpf_ktime_get_ns();
+		pending->rule = read->rule;
+		pending->number = read->requests;
+		pending->method = run->method;
+		pending->upgrade = !!(run->flags & WEFT_HTTP_RUN_UPGRADE);
+	}
+	read->requests++;
+	run->flags &= ~WEFT_HTTP_RUN_HEAD;
+	if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
+		return false;
+	if (run->method == WEFT_HTTP_CONNECT || run->flags & WEFT_HTTP_RUN_UPGRADE) {
+		read->phase = WEFT_HTTP_PHASE_HOLD;
+		http_run_request(work);
+	} else if (run->flags & WEFT_HTTP_RUN_CHUNKED) {
+		http_run_chunk(run);
+		work->cursor.loaded = 0;
+		if (!http_cursor_load(r->arena, work))
+			return http_deny_reading(r, WEFT_REASON_INTERNAL);
+	} else {
+		__u64 length = run->flags & WEFT_HTTP_RUN_LENGTH ? run->length : 0;
+
+		if (length) {
+			http_read_piece(flow, read);
+			read->next = read->offset + at + length;
+			http_piece_add(flow, read->next, 0);
+		}
+		http_run_request(work);
+	}
+	return false;
+}
+
+/* The first byte of a request. True: the reading is over. */
+static __noinline bool http_to_pod_start(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+	__u32 reason;
+
+	read->head_at = http_read_at(read);
+	read->path_at = HTTP_NOWHERE;
+	read->path_end = HTTP_NOWHERE;
+	reason = http_begin(r->pkt, r->local, r->flow, read);
+	if (reason)
+		return http_deny_reading(r, reason);
+	if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
+		return true;
+	if (!http_work_begin(r->arena, &read->work))
+		return http_deny_reading(r, WEFT_REASON_HTTP_RULES_CHANGED);
+	read->work.run.flags = WEFT_HTTP_RUN_HEAD;
+	return false;
+}
+
+/* Where the target stands, for events. */
+static __always_inline void http_to_pod_path(struct http_read *read, __u8 from)
+{
+	__u8 to = read->work.run.section;
+
+	if (from == WEFT_HTTP_METHOD && to != from)
+		read->path_at = http_read_at(read);
+	else if ((to == WEFT_HTTP_QUERY || to == WEFT_HTTP_VERSION) && from != to &&
+		 read->path_end == HTTP_NOWHERE)
+		read->path_end = http_read_at(read) - 1;
+}
+
+static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
+{
+	struct http_reading *r = context;
+	struct http_read *read = r->read;
+	struct http_work *work = &read->work;
+	__u32 at = http_read_at(read);
+	enum http_event event;
+	__u8 from;
+
+	if (at >= read->limit || read->phase == WEFT_HTTP_PHASE_OPAQUE)
+		return 1;
+	if (read->phase == WEFT_HTTP_PHASE_HOLD) {
+		read->limit = at; /* what is behind waits */
+		return 1;
+	}
+	if (read->next > read->offset + at) { /* a body */
+		__u64 rest = read->next - (read->offset + at);
+
+		at = rest < read->limit - at ? at + (__u32)rest : read->limit;
+		http_read_jump(read, at);
+		return 0;
+	}
+	if (work->run.section == WEFT_HTTP_METHOD && !(work->run.flags & WEFT_HTTP_RUN_HEAD)) {
+		if (http_to_pod_start(r))
+			return 1;
+		if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
+			return 1;
+	}
+	if (work->pos >= work->filled && http_read_refill(r->skb, read))
+		return http_deny_reading(r, WEFT_REASON_INTERNAL), 1;
+	from = work->run.section;
+	event = http_step(r->arena, work);
+	if (work->run.section != from)
+		http_to_pod_path(read, from);
+	switch (event) {
+	case HTTP_MORE:
+		return 0;
+	case HTTP_HEAD:
+		return http_to_pod_head(r);
+	case HTTP_DATA:
+		http_read_piece(r->flow, read);
+		read->next = read->offset + http_read_at(read) + work->run.length;
+		http_piece_add(r->flow, read->next, 0);
+		return 0;
+	case HTTP_MESSAGE:
+		http_run_request(work);
+		return 0;
+	case HTTP_DENIED:
+		return http_deny_reading(r, work->reason), 1;
+	}
+	return 1;
+}
+
+/* The beginning of the last request's path, as far as this segment has it. */
+static __noinline int http_to_pod_keep_path(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+	__u32 end = read->path_end, length;
+
+	if (read->path_at == HTTP_NOWHERE)
+		return 0;
+	if (end > read->limit)
+		end = read->limit;
+	length = end - read->path_at;
+	if (end <= read->path_at)
+		length = 0;
+	if (length > WEFT_HTTP_PATH_LEN)
+		length = WEFT_HTTP_PATH_LEN;
+	r->flow->path_len = 0;
+	if (length && length <= WEFT_HTTP_PATH_LEN &&
+	    !bpf_skb_load_bytes(r->skb, read->payload + read->path_at, r->flow->path, length))
+		r->flow->path_len = length;
+	return 0;
+}
+
+/* Puts what was read into the flow. `at`: bytes of the segment that are read or skipped. */
+static __always_inline void http_to_pod_commit(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+	struct weft_http_flow *flow = r->flow;
+
+	flow->run = read->work.run;
+	flow->requests = read->requests;
+	flow->phase = read->phase;
+	if (read->work.run.flags & WEFT_HTTP_RUN_HEAD)
+		flow->claim = read->work.claim;
+	else
+		flow->claim.mask = read->work.claim.mask;
+	flow->next = read->next;
+}
+
+/* Reads what is new in the segment, from byte `at`. */
+static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u32 at)
+{
+	struct http_read *read = r->read;
+	struct weft_http_flow *flow = r->flow;
+	__u32 done;
+
+	read->work.run = flow->run;
+	read->work.claim = flow->claim;
+	read->work.cursor.loaded = 0;
+	read->next = flow->next;
+	read->requests = flow->requests;
+	read->head_at = HTTP_NOWHERE;
+	read->path_at = HTTP_NOWHERE;
+	read->path_end = HTTP_NOWHERE;
+	http_read_jump(read, at);
+	if (flow->run.section != WEFT_HTTP_METHOD || flow->run.flags & WEFT_HTTP_RUN_HEAD) {
+		/* In the middle of a message: its program must still be there. */
+		if (!(flow->run.flags & WEFT_HTTP_RUN_HEAD))
+			http_begin(r->pkt, r->local, flow, read);
+		if (read->phase != WEFT_HTTP_PHASE_OPAQUE &&
+		    !http_work_begin(r->arena, &read->work) &&
+		    http_deny_reading(r, WEFT_REASON_HTTP_RULES_CHANGED))
+			return HTTP_RESET;
+	}
+	bpf_loop(HTTP_READ_STEPS, http_to_pod_step, r, 0);
+	if (r->denied) {
+		__u32 cut = read->head_at == HTTP_NOWHERE ? at : read->head_at;
+
+		http_to_pod_keep_path(r);
+		if (!cut || cut > read->limit)
+			return HTTP_REFUSE;
+		/* What stands before it is delivered. */
+		read->limit = cut;
+		if (cut > at) {
+			__u64 start = http_pieces_end(flow);
+
+			if (start < read->offset + at)
+				start = read->offset + at;
+			if (start < read->offset + cut)
+				http_piece_add(flow, read->offset + cut,
+					       http_read_tag(r->skb, read, start - read->offset,
+							     cut));
+			http_run_request(&read->work);
+			read->next = read->offset + cut;
+			http_to_pod_commit(r);
+		}
+		return HTTP_CUT;
+	}
+	done = read->phase == WEFT_HTTP_PHASE_OPAQUE ? read->limit : http_read_at(read);
+	if (read->next < read->offset + done) {
+		http_read_piece(flow, read);
+		read->next = read->offset + done;
+	}
+	if (r->samples || read->work.run.flags & WEFT_HTTP_RUN_HEAD)
+		http_to_pod_keep_path(r);
+	http_to_pod_commit(r);
+	if (done < r->pkt->payload) {
+		read->limit = done;
+		return done ? HTTP_CUT : HTTP_DROP;
+	}
+	return HTTP_PASS;
+}
+
+/* A segment with bytes or a FIN, of a connection that is being read. */
+static __always_inline enum http_outcome http_to_pod_segment(struct http_reading *r)
+{
+	const struct packet *pkt = r->pkt;
+	struct weft_http_flow *flow = r->flow;
+	struct http_read *read = r->read;
+	__s64 offset = http_flow_client_offset(flow, pkt->seq);
+	__u64 acked = READ_ONCE(flow->acked), end;
+	__u32 fin = !!(pkt->tcp_flags & PACKET_TCP_FIN), old;
+	enum http_outcome outcome;
+	int same;
+
+	if (offset + pkt->payload + fin <= (__s64)acked)
+		return HTTP_PASS; /* the server has it */
+	if (offset < 0)		  /* before the first byte */
+		return HTTP_DROP;
+	end = offset + pkt->payload;
+	if (offset > (__s64)flow->next) {
+		stat_add(WEFT_STAT_HTTP_REORDERED);
+		return HTTP_DROP;
+	}
+	if (end > acked + HTTP_FLOW_WINDOW)
+		return HTTP_DROP;
+	read->offset = offset;
+	read->limit = pkt->payload;
+	read->phase = flow->phase;
+	http_pieces_acked(flow, acked);
+	old = flow->next - offset < pkt->payload ? flow->next - offset : pkt->payload;
+	if (old) {
+		same = http_read_verify(r->skb, flow, read, old);
+		if (same < 0) {
+			r->reason = WEFT_REASON_RETRANSMISSION;
+			return HTTP_RESET;
+		}
+		if ((__u32)same < old) {
+			stat_add(WEFT_STAT_HTTP_UNVERIFIED);
+			if (++flow->unverified > HTTP_TO_POD_UNVERIFIED) {
+				r->reason = WEFT_REASON_HTTP_UNVERIFIABLE;
+				return HTTP_RESET;
+			}
+			read->limit = same;
+			return same ? HTTP_CUT : HTTP_DROP;
+		}
+	}
+	if (flow->phase == WEFT_HTTP_PHASE_HOLD && old < pkt->payload) {
+		read->limit = old;
+		return old ? HTTP_CUT : HTTP_DROP;
+	}
+	outcome = HTTP_PASS;
+	if (old < pkt->payload)
+		outcome = http_to_pod_read(r, old);
+	if (outcome == HTTP_PASS && fin && flow->run.flags & WEFT_HTTP_RUN_HEAD &&
+	    flow->phase == WEFT_HTTP_PHASE_READ) {
+		/* Some servers would take it for complete. */
+		if (http_deny_reading(r, WEFT_REASON_HTTP_UNFINISHED))
+			return HTTP_REFUSE;
+	}
+	return outcome;
+}
+
+/* The client is told no, or cut off, and the server with it. */
+static __noinline int http_to_pod_end(struct http_reading *r, bool forbidden)
+{
+	struct weft_http_flow *flow = r->flow;
+	struct http_read *read = r->read;
+	struct weft_request_event *event = &read->event;
+	struct weft_verdict_key key = {
+		.src_workload = flow->src_workload,
+		.dst_workload = r->local->peer.workload,
+		.reason = r->reason,
+		.proto = IPPROTO_TCP,
+		.hook = WEFT_HOOK_TO_POD,
+		.action = read->would_deny ? WEFT_VERDICT_WOULD_DENY : WEFT_VERDICT_DENY,
+	};
+	__u32 length = 0;
+
+	if (read->would_deny)
+		key.reason = read->would_deny;
+	verdict_count(&key);
+	http_count_fill(event, flow, r->pkt, r->local, true);
+	event->event.reason = key.reason;
+	event->event.action = key.action;
+	event->method = read->work.run.method;
+	event->status = forbidden ? 403 : 0;
+	event->path_len = flow->path_len;
+	__builtin_memcpy(event->path, flow->path, sizeof(event->path));
+	http_count_emit(event);
+	if (read->would_deny)
+		return 0;
+	if (forbidden)
+		length = read->work.run.method == WEFT_HTTP_HEAD ? HTTP_ANSWER_HEAD_LEN :
+								   HTTP_ANSWER_LEN;
+	flow->denied_reason = r->reason;
+	flow->forbidden = forbidden;
+	flow->forbidden_head = length == HTTP_ANSWER_HEAD_LEN;
+	flow->phase = WEFT_HTTP_PHASE_DENIED;
+	return http_answer_end(r->skb, r->pkt, length);
+}
+
+/*
+ * A denied request. Its 403 must not take the place of an earlier answer, nor come before the
+ * client has all of those: until then the request is dropped, and comes again.
+ */
+static __always_inline enum http_outcome http_to_pod_refuse(struct http_reading *r)
+{
+	struct weft_http_flow *flow = r->flow;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (flow->answer_flags & WEFT_HTTP_ANSWER_LOST)
+		return HTTP_RESET;
+	if (r->reason == WEFT_REASON_TLS || r->reason == WEFT_REASON_HTTP2)
+		return HTTP_RESET;
+	if (!http_flow_waiting(flow) &&
+	    r->pkt->ack_seq == http_flow_server_seq(flow, READ_ONCE(flow->server_next)))
+		return HTTP_REFUSE;
+	if (!flow->denied_ns)
+		flow->denied_ns = now;
+	if (now - flow->denied_ns > HTTP_TO_POD_PATIENCE_S * 1000000000ULL)
+		return HTTP_RESET;
+	stat_add(WEFT_STAT_HTTP_WAITING);
+	return HTTP_DROP;
+}
+
+/*
+ * A refused client goes on: it may not have got the 403, and it may still be sending. What it
+ * sends is acknowledged and dropped, so that it comes to read the answer.
+ */
+static __noinline int http_to_pod_denied(struct __sk_buff *skb, const struct packet *pkt,
+					 const struct weft_http_flow *flow)
+{
+	__u64 server_next = READ_ONCE(flow->server_next);
+	__u32 begin = http_flow_server_seq(flow, server_next), length;
+	struct http_answer answer = {
+		.ack_seq = pkt->seq + pkt->payload + !!(pkt->tcp_flags & PACKET_TCP_FIN),
+		.flags = HTTP_ANSWER_ACK,
+		.back = true,
+	};
+
+	if (pkt->tcp_flags & PACKET_TCP_RST)
+		return TC_PASS;
+	if (!pkt->plain || (!pkt->payload && !(pkt->tcp_flags & PACKET_TCP_FIN)))
+		return TC_DROP;
+	length = flow->forbidden_head ? HTTP_ANSWER_HEAD_LEN : HTTP_ANSWER_LEN;
+	if (!flow->forbidden) {
+		answer.seq = pkt->ack_seq;
+		answer.flags = HTTP_ANSWER_RST | HTTP_ANSWER_ACK;
+	} else if (pkt->ack_seq == begin) {
+		answer.seq = begin;
+		answer.length = length;
+		answer.flags |= HTTP_ANSWER_PSH | HTTP_ANSWER_FIN;
+	} else {
+		answer.seq = begin + length + 1;
+	}
+	if (http_answer_write(skb, pkt, &answer))
+		return TC_DROP;
+	return http_answer_return(skb, true);
+}
+
+static __always_inline int http_to_pod_conclude(struct http_reading *r, enum http_outcome outcome)
+{
+	if (outcome == HTTP_REFUSE)
+		outcome = http_to_pod_refuse(r);
+	if (r->read->would_deny)
+		http_to_pod_end(r, false);
+	switch (outcome) {
+	case HTTP_PASS:
+		return TC_PASS;
+	case HTTP_CUT:
+		return http_cut(r->skb, r->pkt, r->read) ? TC_DROP : TC_PASS;
+	case HTTP_DROP:
+		return TC_DROP;
+	case HTTP_REFUSE:
+		return http_to_pod_end(r, true) ? TC_DROP : TC_PASS;
+	case HTTP_RESET:
+		return http_to_pod_end(r, false) ? TC_DROP : TC_PASS;
+	}
+	return TC_DROP;
+}
+
+/* After an upgrade or CONNECT: what has its answer made of the connection? */
+static __always_inline void http_to_pod_release(struct weft_http_flow *flow)
+{
+	if (flow->answer_flags & WEFT_HTTP_ANSWER_UPGRADED)
+		flow->phase = WEFT_HTTP_PHASE_OPAQUE;
+	else if (!http_flow_waiting(flow))
+		flow->phase = WEFT_HTTP_PHASE_READ;
+}
+
+/* A TCP segment towards the pod that belongs to `flow` and opens nothing. */
+static __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pkt,
+				  const struct weft_local *local, struct weft_http_flow *flow,
+				  struct http_read *read)
+{
+	const struct weft_config *config;
+	struct http_reading r = {
+		.skb = skb,
+		.read = read,
+		.flow = flow,
+		.local = local,
+		.pkt = pkt,
+		.arena = http_arena(),
+	};
+	enum http_outcome outcome;
+	__u32 zero = 0;
+
+	config = bpf_map_lookup_elem(&weft_config, &zero);
+	if (!read || !r.arena || !config || !flow)
+		return TC_DROP;
+	if (flow->phase == WEFT_HTTP_PHASE_HOLD)
+		http_to_pod_release(flow);
+	if (flow->phase == WEFT_HTTP_PHASE_OPAQUE)
+		return TC_PASS;
+	if (flow->phase == WEFT_HTTP_PHASE_DENIED)
+		return http_to_pod_denied(skb, pkt, flow);
+	if (pkt->tcp_flags & PACKET_TCP_RST)
+		return TC_PASS;
+	if (flow->phase == WEFT_HTTP_PHASE_SYN)
+		return pkt->payload ? TC_DROP : TC_PASS;
+	if (!pkt->payload && !(pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_URG)))
+		return TC_PASS;
+	if (!http_flow_take(&flow->busy)) {
+		stat_add(WEFT_STAT_HTTP_BUSY);
+		return TC_DROP;
+	}
+	read->key[0] = config->http_key[0];
+	read->key[1] = config->http_key[1];
+	read->payload = pkt->end - pkt->payload;
+	read->permissive = !!(local->peer.flags & WEFT_PEER_PERMISSIVE);
+	read->would_deny = 0;
+	read->path_at = HTTP_NOWHERE;
+	read->work.run.method = 0;
+	r.samples = config->request_sample;
+	if (pkt->tcp_flags & PACKET_TCP_URG && !read->permissive) {
+		r.reason = WEFT_REASON_URGENT;
+		outcome = HTTP_RESET;
+	} else if (read->checksum != CHECKSUM_NOT_DUE &&
+		   read->checksum != (int)(pkt->l4 + CHECKSUM_AT_TCP)) {
+		r.reason = WEFT_REASON_MALFORMED; /* something would be written into what was read
+						   */
+		outcome = HTTP_DROP;
+	} else {
+		outcome = http_to_pod_segment(&r);
+	}
+	int act = http_to_pod_conclude(&r, outcome);
+
+	http_flow_release(&flow->busy);
+	return act;
+}
+
+#endif /* WEFT_HTTP_TO_POD_BPF_H */

@@ -7,9 +7,10 @@ a mesh without HTTP rules gives; `stranger` may nothing.
 WEFT_TEST_HTTP_BASELINE=1 gives all but the stranger what `direct` has: tests of allowed traffic
 must pass all the same.
 """
-import json
 import os
 import time
+
+import pytest
 
 import http_servers
 import verdict_cases as cases
@@ -65,6 +66,32 @@ def namespace(mode="enforce", **annotations):
 
 def as_text(*objects):
     return cases.as_list(list(objects))
+
+
+class Keeper:
+    """http_keep.py in a pod."""
+
+    def __init__(self, scene, place):
+        self.scene, self.caller = scene, scene.callers.get(place, program="http_keep.py")
+
+    def open(self, name, server, six=False, port=http_servers.PORT):
+        return self.caller.call(open=name, address=self.scene.address(server, six), port=port)
+
+    def ask(self, name, text):
+        return self.caller.call(ask=name, send=text)
+
+    def status(self, name, path):
+        """The server's status, "weft" for a refusal, or how the connection ended."""
+        answer = self.ask(name, get(path))
+        return "weft" if answer.get("weft") else answer.get("error") or answer["status"]
+
+    def busy(self, targets, connections):
+        """`targets`: (server, six, path)"""
+        self.caller.call(busy=[[self.scene.address(server, six), path] for server, six, path in targets],
+                         connections=connections)
+
+    def rest(self):
+        return self.caller.call(rest=True)
 
 
 class HttpMesh:
@@ -172,6 +199,15 @@ def assert_answered(result, count=1, status=200):
     assert [one["status"] for one in result["answers"]] == [status] * count, result
     assert not any(map(is_weft, result["answers"])), result
 
+# What tests of several servers, of both families, and of refusals are marked with.
+each_server = pytest.mark.parametrize("server", http_servers.SERVERS)
+each_family = pytest.mark.parametrize("six", (False, True), ids=("v4", "v6"))
+needs_rules = pytest.mark.skipif(
+    BASELINE, reason="WEFT_TEST_HTTP_BASELINE is set: nothing is denied; unset it")
 
-def dump(value):
-    return json.dumps(value, indent=1)[:3000]
+
+def need(scene, *servers):
+    """Skips the test when the machine lacks one of them."""
+    for name in servers:
+        if scene.missing[name]:
+            pytest.skip(scene.missing[name])

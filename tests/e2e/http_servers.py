@@ -151,7 +151,7 @@ def go_program():
 
 def java_command():
     built("HttpPeer.java", "HttpPeer.class", ["javac", "-d", str(BUILT)])
-    return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", str(BUILT), "HttpPeer"]
+    return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Dsun.net.httpserver.nodelay=true", "-cp", str(BUILT), "HttpPeer"]
 
 
 def nginx(place):

@@ -12,17 +12,14 @@ import time
 import pytest
 
 import http_corpus
-from http_mesh import BASELINE, SPACE, HttpMesh, is_weft
-from http_servers import NOT_UNDERSTOOD, SERVERS
+from http_mesh import SPACE, HttpMesh, each_family, each_server, is_weft, need, needs_rules
+from http_servers import NOT_UNDERSTOOD
 
 STREAMS = http_corpus.streams()
 BENIGN = [stream for stream in STREAMS if stream.benign]
 ROUNDS = int(os.environ.get("WEFT_TEST_HTTP_ROUNDS", "0"))
 SETTLE_S = 0.1  # for what is being logged
 QUIET_S = 0.4  # long enough for an answer that should not come
-needs_rules = pytest.mark.skipif(BASELINE, reason="WEFT_TEST_HTTP_BASELINE is set: nothing is denied; unset it")
-each_server = pytest.mark.parametrize("server", SERVERS)
-each_family = pytest.mark.parametrize("six", (False, True), ids=("v4", "v6"))
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +30,7 @@ def scene():
 
 @pytest.fixture(autouse=True)
 def present(scene, request):
-    server = request.node.callspec.params["server"]
-    if scene.missing[server]:
-        pytest.skip(scene.missing[server])
+    need(scene, request.node.callspec.params["server"])
 
 
 def judged(scene, server, six):

@@ -152,6 +152,8 @@ static void add_path(struct json_object *json, const char *path, size_t length)
 	char text[4 * WEFT_HTTP_PATH_LEN + 1];
 	size_t i, at = 0;
 
+	if (!length)
+		return;
 	for (i = 0; i < length; i++) {
 		if (path[i] > ' ' && path[i] <= '~')
 			text[at++] = path[i];

@@ -31,9 +31,10 @@ void tap_print_request(struct json_object *event)
 {
 	struct json_object *latency = json_member(event, "request.latency_us");
 	const char *status = json_text(event, "request.status");
+	const char *path = json_text(event, "request.path");
 
-	printf(" %s %s", json_text(event, "request.method"), json_text(event, "request.path"));
-	printf(" %s", *status ? status : "-");
+	printf(" %s %s %s", json_text(event, "request.method"), *path ? path : "-",
+	       *status ? status : "-");
 	if (latency)
 		print_latency(json_object_get_double(latency));
 	if (*json_text(event, "request.traffic_target"))

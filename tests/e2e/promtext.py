@@ -55,6 +55,32 @@ def parse_value(text):
     return float(text)
 
 
+def family_of(name, types):
+    """The family that a series belongs to: a histogram has three names."""
+    for suffix in ("_bucket", "_sum", "_count"):
+        if name.endswith(suffix) and types.get(name[:-len(suffix)]) == "histogram":
+            return name[:-len(suffix)]
+    return name
+
+
+def check_histograms(metrics, family):
+    """Buckets add up, +Inf is the count, and no part is missing."""
+    buckets = {}
+    for (name, labels), value in metrics.items():
+        if name == family + "_bucket":
+            bound = float(dict(labels)["le"])
+            rest = frozenset(label for label in labels if label[0] != "le")
+            buckets.setdefault(rest, []).append((bound, value))
+    for part in ("_sum", "_count"):
+        assert {labels for name, labels in metrics if name == family + part} == set(buckets)
+    for labels, found in buckets.items():
+        found.sort()
+        counts = [count for _, count in found]
+        assert counts == sorted(counts) and math.isinf(found[-1][0]), (labels, found)
+        assert counts[-1] == metrics[family + "_count", labels], labels
+        assert metrics[family + "_sum", labels] >= 0
+
+
 def parse(text):
     """Metrics; AssertionError or ValueError for whatever is not strictly right."""
     assert text.endswith("\n") and "\r" not in text and "\0" not in text
@@ -73,15 +99,19 @@ def parse(text):
         assert match, "no sample: %r" % line
         name, labels, value = match.groups()
         assert METRIC.match(name), line
-        assert name in types and name in helps, "without HELP and TYPE: " + line
-        if name != current:
-            assert name not in done, "family %s is torn apart" % name
-            done.add(name)
-            current = name
+        family = family_of(name, types)
+        assert family in types and family in helps, "without HELP and TYPE: " + line
+        if family != current:
+            assert family not in done, "family %s is torn apart" % family
+            done.add(family)
+            current = family
         number = parse_value(value)
-        if types[name] == "counter":
+        if types[family] == "counter":
             assert name.endswith("_total") and number >= 0 and math.isfinite(number), line
         key = (name, frozenset(parse_labels(labels or "").items()))
         assert key not in metrics, "series twice: " + line
         metrics[key] = number
+    for family, kind in types.items():
+        if kind == "histogram":
+            check_histograms(metrics, family)
     return metrics

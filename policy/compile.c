@@ -31,6 +31,7 @@ void compile_policy(const struct store *store, const struct node_facts *facts, s
 		.names = names,
 		.desired = desired,
 		.findings = findings,
+		.http_cache = facts->http_cache ? facts->http_cache : http_cache_new(),
 	};
 
 	desired_clear(desired);
@@ -46,6 +47,9 @@ void compile_policy(const struct store *store, const struct node_facts *facts, s
 	compile_targets(&c);
 	compile_services(&c);
 
+	http_cache_sweep(c.http_cache);
+	if (!facts->http_cache)
+		http_cache_free(c.http_cache);
 	compile_realms_free(&c);
 	free(c.addresses);
 	free(c.refused_vips);

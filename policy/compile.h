@@ -9,6 +9,7 @@
 
 #include "policy/desired.h"
 #include "policy/finding.h"
+#include "policy/http_cache.h"
 #include "policy/names.h"
 #include "policy/store.h"
 
@@ -19,6 +20,8 @@ struct node_facts {
 	const struct weft_addr *host_addresses; /* of this node's interfaces, besides its Node
 						   object */
 	size_t host_address_count;
+	uint32_t max_head;	       /* of HTTP requests, bytes; 0 = WEFT_HTTP_HEAD_DEFAULT */
+	struct http_cache *http_cache; /* of earlier compilations; NULL = everything anew */
 };
 
 /*

@@ -6,7 +6,7 @@
  *   compile_uses        TrafficTargets: what tells pods of one ServiceAccount apart
  *   compile_identities  pods: classes, identities, desired.locals
  *   compile_peers       addresses: who claims them, desired.peers
- *   compile_targets     TrafficTargets: desired.dests
+ *   compile_targets     TrafficTargets: desired.dests, with compile_rules and compile_http
  *   compile_services    services and splits: desired.services
  *
  * Everything here lives for one compilation; strings belong to the store.
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <uthash.h>
 #include "policy/compile.h"
+#include "policy/http_program.h"
 
 /* What a container port's name means in the pods of a class. */
 struct class_port {
@@ -79,6 +80,7 @@ struct label_bucket {
 struct realm {
 	const char *name;		/* hash key */
 	uint32_t flags;			/* enum weft_peer_flag of its pods */
+	bool ambiguous_paths;		/* weft.dev/ambiguous-paths: allow */
 	struct account *accounts;	/* by name */
 	struct binding_use *uses;	/* by binding */
 	struct label_bucket *buckets;	/* uses by demanded label */
@@ -111,6 +113,9 @@ struct compilation {
 	size_t address_count, address_capacity;
 	struct weft_addr *refused_vips; /* cluster IPs that a pod or node has; sorted */
 	size_t refused_vip_count, refused_vip_capacity;
+	struct http_cache *http_cache;
+	struct http_target *http_targets; /* in the order of `targets` */
+	size_t http_target_count, http_target_capacity;
 };
 
 /* compile.c */
@@ -157,11 +162,24 @@ struct port_set {
 	size_t count, capacity;
 };
 
+/* A match that a target's rule grants. */
+struct granted_match {
+	size_t rule; /* of the target */
+	const struct http_route_group *group;
+	const struct http_match *match;
+};
+
+struct match_list {
+	struct granted_match *items; /* by rule, then in the order of the group */
+	size_t count, capacity;
+};
+
 /* What a target's rules grant, before its destination port narrows it. */
 struct target_grants {
 	struct port_set tcp;  /* at L4 */
-	struct port_set http; /* over TCP */
+	struct port_set http; /* over TCP: only requests of `matches` */
 	struct port_set udp;
+	struct match_list matches;
 };
 
 /* compile_rules.c: what a target's rules grant, with findings about them */
@@ -169,6 +187,32 @@ void compile_target_grants(struct compilation *c, const struct traffic_target *t
 			   struct target_grants *grants);
 void compile_grants_free(struct target_grants *grants);
 bool compile_port_set_has(const struct port_set *set, uint16_t port);
+
+/* A target that grants HTTP. */
+struct http_target {
+	const struct traffic_target *target;
+	struct match_list matches;
+	size_t first; /* of its rules in the program at hand */
+};
+
+/* An entry and its destination, before they are sorted by destination. */
+struct entry {
+	uint32_t dst_identity;
+	uint32_t target; /* HTTP: index in compilation.http_targets */
+	struct desired_entry entry;
+};
+
+/* compile_http.c */
+/* Takes over the matches; returns what entry.target is to be. */
+uint32_t compile_http_target(struct compilation *c, const struct traffic_target *target,
+			     struct match_list *matches);
+/*
+ * Fills a destination with its entries and its HTTP program, given all that targets grant there:
+ * sorted by peers, port and target. Several for the same peers and port are all HTTP.
+ */
+void compile_http(struct compilation *c, const struct entry *entries, size_t count,
+		  struct desired_dest *dest);
+void compile_http_free(struct compilation *c);
 
 /* compile_targets.c */
 void compile_uses(struct compilation *c);

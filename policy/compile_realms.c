@@ -8,6 +8,7 @@
 static const char MESH_KEY[] = "weft.dev/mesh";
 static const char HOSTS_KEY[] = "weft.dev/hosts";
 static const char EXTERNAL_KEY[] = "weft.dev/external";
+static const char PATHS_KEY[] = "weft.dev/ambiguous-paths";
 
 static bool text_is(const char *text, const char *other)
 {
@@ -51,6 +52,18 @@ static uint32_t realm_annotations(struct compilation *c, const struct object *ob
 	return flags;
 }
 
+/* Does the namespace take paths that servers might read in another way than rules do? */
+static bool realm_ambiguous_paths(struct compilation *c, const struct object *object)
+{
+	const char *paths = labels_get(&object->annotations, PATHS_KEY);
+
+	if (paths && !text_is(paths, "allow"))
+		finding_add(c->findings, object, "metadata.annotations[weft.dev/ambiguous-paths]",
+			    "InvalidValue", "the annotation is ignored", "\"%s\" is not allow",
+			    paths);
+	return text_is(paths, "allow");
+}
+
 struct realm *compile_realm(struct compilation *c, const char *name)
 {
 	struct realm *realm;
@@ -89,6 +102,7 @@ void compile_realms(struct compilation *c)
 		uint32_t annotations = realm_annotations(c, objects[i]);
 
 		realm->flags = mode ? mode | annotations : 0;
+		realm->ambiguous_paths = realm_ambiguous_paths(c, objects[i]);
 	}
 	free(objects);
 }

@@ -107,36 +107,74 @@ static bool group_has_match(const struct http_route_group *group, const char *na
 	return false;
 }
 
-/* Does the rule name at least one match that exists? Findings for those that do not. */
-static bool rule_has_match(struct compilation *c, const struct traffic_target *target, size_t index)
+static void missing_matches(struct compilation *c, const struct traffic_target *target,
+			    size_t index, const struct http_route_group *group)
 {
 	const struct target_rule *rule = &target->rules[index];
-	const struct http_route_group *group;
-	size_t i, found = 0;
+	char *field;
+	size_t i;
 
-	group = (const struct http_route_group *)store_find(c->store, OBJECT_HTTP_ROUTE_GROUP,
-							    target->meta.name_space, rule->name);
-	if (!group || group->invalid) {
-		rule_finding(c, target, index, group ? "InvalidRoute" : "MissingRoute",
-			     "HTTPRouteGroup", group ? "is invalid" : "does not exist");
-		return false;
-	}
-	if (rule->all_matches)
-		return group->match_count;
 	for (i = 0; i < rule->match_count; i++) {
-		char *field;
-
-		if (group_has_match(group, rule->matches[i])) {
-			found++;
+		if (group_has_match(group, rule->matches[i]))
 			continue;
-		}
 		field = memory_printf("spec.rules[%zu].matches[%zu]", index, i);
 		finding_add(c->findings, &target->meta, field, "MissingMatch",
 			    "this match grants nothing", "HTTPRouteGroup %s has no match \"%s\"",
 			    group->meta.key, rule->matches[i]);
 		free(field);
 	}
-	return found;
+}
+
+static bool rule_names_match(const struct target_rule *rule, const struct http_match *match)
+{
+	size_t i;
+
+	for (i = 0; i < rule->match_count; i++)
+		if (!strcmp(rule->matches[i], match->name))
+			return true;
+	return rule->all_matches;
+}
+
+/* The same group may be listed twice, and a match in both. */
+static bool granted_before(const struct traffic_target *target, size_t index,
+			   const struct http_match *match)
+{
+	size_t i;
+
+	for (i = 0; i < index; i++)
+		if (target->rules[i].kind == RULE_HTTP_ROUTE_GROUP &&
+		    !strcmp(target->rules[i].name, target->rules[index].name) &&
+		    rule_names_match(&target->rules[i], match))
+			return true;
+	return false;
+}
+
+/* Adds the matches that a rule names; findings when that fails. */
+static void grant_matches(struct compilation *c, const struct traffic_target *target, size_t index,
+			  struct match_list *list)
+{
+	const struct target_rule *rule = &target->rules[index];
+	struct granted_match granted = { .rule = index };
+	const struct http_route_group *group;
+	size_t i, at;
+
+	group = (const struct http_route_group *)store_find(c->store, OBJECT_HTTP_ROUTE_GROUP,
+							    target->meta.name_space, rule->name);
+	if (!group || group->invalid) {
+		rule_finding(c, target, index, group ? "InvalidRoute" : "MissingRoute",
+			     "HTTPRouteGroup", group ? "is invalid" : "does not exist");
+		return;
+	}
+	missing_matches(c, target, index, group);
+	granted.group = group;
+	for (i = 0; i < group->match_count; i++) {
+		granted.match = &group->matches[i];
+		if (!rule_names_match(rule, granted.match) ||
+		    granted_before(target, index, granted.match))
+			continue;
+		at = memory_grow(&list->items, &list->count, &list->capacity, sizeof(*list->items));
+		list->items[at] = granted;
+	}
 }
 
 /*
@@ -148,7 +186,7 @@ static bool rule_has_match(struct compilation *c, const struct traffic_target *t
 void compile_target_grants(struct compilation *c, const struct traffic_target *target,
 			   struct target_grants *grants)
 {
-	bool http_listed = false, tcp_listed = false, http_granted = false;
+	bool http_listed = false, tcp_listed = false;
 	struct port_set tcp = { 0 };
 	size_t i;
 
@@ -166,7 +204,7 @@ void compile_target_grants(struct compilation *c, const struct traffic_target *t
 			break;
 		case RULE_HTTP_ROUTE_GROUP:
 			http_listed = true;
-			http_granted |= rule_has_match(c, target, i);
+			grant_matches(c, target, i, &grants->matches);
 			break;
 		case RULE_OTHER:
 			http_listed = true;
@@ -180,14 +218,12 @@ void compile_target_grants(struct compilation *c, const struct traffic_target *t
 		grants->tcp = tcp;
 		return;
 	}
-	if (!http_granted) {
+	if (!grants->matches.count) {
 		free(tcp.items);
 		return;
 	}
 	grants->http = tcp;
 	grants->http.any |= !tcp_listed;
-	finding_add(c->findings, &target->meta, "spec.rules", "HttpNotSupportedYet",
-		    "requests are denied", "the target has HTTP rules");
 }
 
 void compile_grants_free(struct target_grants *grants)
@@ -195,4 +231,5 @@ void compile_grants_free(struct target_grants *grants)
 	free(grants->tcp.items);
 	free(grants->http.items);
 	free(grants->udp.items);
+	free(grants->matches.items);
 }

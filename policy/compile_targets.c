@@ -11,12 +11,6 @@ enum {
 	MAX_TARGET_ENTRIES = 262144,
 };
 
-/* An entry and its destination, before they are sorted by destination. */
-struct entry {
-	uint32_t dst_identity;
-	struct desired_entry entry;
-};
-
 struct entries {
 	struct entry *items;
 	size_t count, capacity;
@@ -78,20 +72,6 @@ static void subjects_check(struct compilation *c, const struct traffic_target *t
 	}
 }
 
-static void entry_add(struct entries *entries, uint32_t dst_identity, uint32_t src_identity,
-		      uint8_t proto, uint16_t port, enum weft_policy_action action)
-{
-	size_t i = memory_grow(&entries->items, &entries->count, &entries->capacity,
-			       sizeof(*entries->items));
-	struct entry *entry = &entries->items[i];
-
-	entry->dst_identity = dst_identity;
-	entry->entry.src_identity = src_identity;
-	entry->entry.proto = proto;
-	entry->entry.port = port;
-	entry->entry.action = (uint8_t)action;
-}
-
 /* What the destination's port narrows a target to in a class: */
 enum narrowing {
 	NARROW_NOT,
@@ -120,16 +100,22 @@ static enum narrowing class_narrowing(const struct traffic_target *target,
 	return NARROW_TO_NOTHING;
 }
 
+static size_t set_size(const struct port_set *set)
+{
+	return set->any ? 1 : set->count;
+}
+
+/* Entries of a target to a class, on ports of `set`; `grant` is what they have in common. */
 static void grant_class(const struct traffic_target *target, const struct identity_class *dst,
-			const struct class_list *sources, const struct port_set *set, uint8_t proto,
-			enum weft_policy_action action, struct entries *entries)
+			const struct class_list *sources, const struct port_set *set,
+			struct entry grant, struct entries *entries)
 {
 	struct port_set narrow = { 0 };
 	enum narrowing narrowing;
 	uint16_t port;
-	size_t i, j;
+	size_t i, j, at;
 
-	narrowing = class_narrowing(target, dst, proto, &port);
+	narrowing = class_narrowing(target, dst, grant.entry.proto, &port);
 	if (narrowing == NARROW_TO_NOTHING)
 		return;
 	if (narrowing == NARROW_TO_PORT) {
@@ -139,13 +125,15 @@ static void grant_class(const struct traffic_target *target, const struct identi
 		narrow.count = 1;
 		set = &narrow;
 	}
+	grant.dst_identity = dst->identity;
 	for (i = 0; i < sources->count; i++) {
-		uint32_t source = sources->items[i]->identity;
-
-		if (set->any)
-			entry_add(entries, dst->identity, source, proto, WEFT_ANY_PORT, action);
-		for (j = 0; !set->any && j < set->count; j++)
-			entry_add(entries, dst->identity, source, proto, set->items[j], action);
+		grant.entry.src_identity = sources->items[i]->identity;
+		for (j = 0; j < set_size(set); j++) {
+			at = memory_grow(&entries->items, &entries->count, &entries->capacity,
+					 sizeof(*entries->items));
+			grant.entry.port = set->any ? (uint16_t)WEFT_ANY_PORT : set->items[j];
+			entries->items[at] = grant;
+		}
 	}
 }
 
@@ -181,14 +169,12 @@ static void port_name_check(struct compilation *c, const struct traffic_target *
 			    name);
 }
 
-static size_t set_size(const struct port_set *set)
-{
-	return set->any ? 1 : set->count;
-}
-
 static void target_compile(struct compilation *c, const struct traffic_target *target,
 			   struct entries *entries)
 {
+	const struct entry tcp = { .entry = { .proto = IPPROTO_TCP, .action = WEFT_POLICY_ALLOW } };
+	const struct entry udp = { .entry = { .proto = IPPROTO_UDP, .action = WEFT_POLICY_ALLOW } };
+	struct entry http = { .entry = { .proto = IPPROTO_TCP, .action = WEFT_POLICY_HTTP } };
 	struct class_list destinations = { 0 }, sources = { 0 };
 	struct target_grants grants = { 0 };
 	size_t before = entries->count, i;
@@ -211,15 +197,14 @@ static void target_compile(struct compilation *c, const struct traffic_target *t
 			    destinations.count, sources.count, MAX_TARGET_ENTRIES);
 		size = destinations.count = 0;
 	}
+	if (set_size(&grants.http))
+		http.target = compile_http_target(c, target, &grants.matches);
 	for (i = 0; i < destinations.count; i++) {
 		const struct identity_class *class = destinations.items[i];
 
-		grant_class(target, class, &sources, &grants.tcp, IPPROTO_TCP, WEFT_POLICY_ALLOW,
-			    entries);
-		grant_class(target, class, &sources, &grants.http, IPPROTO_TCP, WEFT_POLICY_HTTP,
-			    entries);
-		grant_class(target, class, &sources, &grants.udp, IPPROTO_UDP, WEFT_POLICY_ALLOW,
-			    entries);
+		grant_class(target, class, &sources, &grants.tcp, tcp, entries);
+		grant_class(target, class, &sources, &grants.http, http, entries);
+		grant_class(target, class, &sources, &grants.udp, udp, entries);
 	}
 	if (size && entries->count == before && *target->destination_port_name)
 		port_name_check(c, target, &destinations);
@@ -239,6 +224,10 @@ static int entry_compare(const void *a, const void *b)
 		left = (uint64_t)x->entry.proto << 24 | x->entry.port << 8 | x->entry.action;
 		right = (uint64_t)y->entry.proto << 24 | y->entry.port << 8 | y->entry.action;
 	}
+	if (left == right) {
+		left = x->target;
+		right = y->target;
+	}
 	return left < right ? -1 : left > right;
 }
 
@@ -248,7 +237,14 @@ static bool entry_same_peers(const struct entry *a, const struct entry *b)
 	       a->entry.src_identity == b->entry.src_identity && a->entry.proto == b->entry.proto;
 }
 
-/* Sorts, and drops duplicates and what an ALLOW on any port covers. */
+/* Does the one before say all that this one says, or more? */
+static bool entry_covers(const struct entry *before, const struct entry *entry)
+{
+	return entry_same_peers(before, entry) && before->entry.port == entry->entry.port &&
+	       (before->entry.action == WEFT_POLICY_ALLOW || before->target == entry->target);
+}
+
+/* Sorts, and drops duplicates and what an ALLOW covers. */
 static void entries_reduce(struct entries *entries)
 {
 	const struct entry *allow_any = NULL;
@@ -261,7 +257,7 @@ static void entries_reduce(struct entries *entries)
 		const struct entry *entry = &entries->items[i];
 		const struct entry *last = kept ? &entries->items[kept - 1] : NULL;
 
-		if (last && entry_same_peers(last, entry) && last->entry.port == entry->entry.port)
+		if (last && entry_covers(last, entry))
 			continue;
 		if (allow_any && entry_same_peers(allow_any, entry))
 			continue;
@@ -276,17 +272,11 @@ static void entries_reduce(struct entries *entries)
 static void dest_add(struct compilation *c, const struct entry *entries, size_t count)
 {
 	struct desired *desired = c->desired;
-	struct desired_dest *dest;
-	size_t i;
+	size_t i = memory_grow(&desired->dests, &desired->dest_count, &desired->dest_capacity,
+			       sizeof(*desired->dests));
 
-	i = memory_grow(&desired->dests, &desired->dest_count, &desired->dest_capacity,
-			sizeof(*desired->dests));
-	dest = &desired->dests[i];
-	dest->identity = entries[0].dst_identity;
-	dest->entry_count = count;
-	dest->entries = memory_alloc(count * sizeof(*dest->entries));
-	for (i = 0; i < count; i++)
-		dest->entries[i] = entries[i].entry;
+	desired->dests[i].identity = entries[0].dst_identity;
+	compile_http(c, entries, count, &desired->dests[i]);
 }
 
 void compile_targets(struct compilation *c)
@@ -310,5 +300,6 @@ void compile_targets(struct compilation *c)
 				break;
 		dest_add(c, &entries.items[first], i - first);
 	}
+	compile_http_free(c);
 	free(entries.items);
 }

@@ -11,4 +11,10 @@
  */
 int loader_judge(const char *root, struct weft_question *question);
 
+/*
+ * The same for weft_judge_http: a request's head, over a connection. -ENOENT also when the
+ * programs of the root are of a version that does not judge requests.
+ */
+int loader_judge_http(const char *root, struct weft_http_question *question);
+
 #endif /* WEFT_LOADER_JUDGE_H */

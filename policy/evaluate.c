@@ -51,6 +51,7 @@ void evaluation_clear(struct evaluation *evaluation)
 		free(evaluation->steps[i].name_space);
 		free(evaluation->steps[i].name);
 		free(evaluation->steps[i].text);
+		free(evaluation->steps[i].rule);
 	}
 	free(evaluation->steps);
 	*evaluation = (struct evaluation){ 0 };

@@ -16,6 +16,7 @@ struct evaluation_step {
 	char *name;
 	int allows; /* 1: this allows it; 0: it does not, see text */
 	char *text; /* "source serviceaccount shop/frontend is not among its sources" */
+	char *rule; /* an HTTP rule that allows the request: "namespace/target group/match" */
 };
 
 struct evaluation {

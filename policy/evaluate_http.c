@@ -155,6 +155,21 @@ static char *match_describe(const struct http_match *match)
 	return text;
 }
 
+static void note_rule(struct question *q, const struct traffic_target *target,
+		      const struct http_route_group *group, const struct http_match *match,
+		      const char *what)
+{
+	struct evaluation *evaluation = q->evaluation;
+	char *rule;
+
+	rule = memory_printf("%s %s/%s", target->meta.key, group->meta.name, match->name);
+	evaluate_step(q, &group->meta, 1, "match %s of TrafficTarget %s allows it: %s", match->name,
+		      target->meta.name, what);
+	evaluation->steps[evaluation->step_count - 1].rule = rule;
+	if (!q->rule)
+		q->rule = memory_strdup(rule);
+}
+
 static void ask_match(struct question *q, const struct traffic_target *target,
 		      const struct http_route_group *group, const struct http_match *match)
 {
@@ -171,11 +186,7 @@ static void ask_match(struct question *q, const struct traffic_target *target,
 		evaluate_step(q, &group->meta, 0, "match %s of TrafficTarget %s: %s", match->name,
 			      target->meta.name, why);
 	else
-		evaluate_step(q, &group->meta, 1, "match %s of TrafficTarget %s allows it: %s",
-			      match->name, target->meta.name, what);
-	if (!why && !q->rule)
-		q->rule =
-			memory_printf("%s %s/%s", target->meta.key, group->meta.name, match->name);
+		note_rule(q, target, group, match, what);
 	free(why);
 	free(what);
 }

@@ -24,13 +24,13 @@ def regex(*arguments):
     (["/api", "/api", "/xapi"], 1),
     (["--full", "/api", "/api/v1"], 1),
     (["--full", "/api", "/api"], 0),
-    (["--header", "api", "/xapi"], 0),
+    (["--value", "api", "/xapi"], 0),
     (["", ""], 0),
     (["--", "-a", "-ab"], 0),
     (["/api("], 2),
     (["(a|b)*a(a|b){20}", "--full"], 2),
     ([], 2),
-    (["a", "--full", "--header"], 2),
+    (["a", "--full", "--value"], 2),
 ])
 def test_status(arguments, status):
     done = regex(*arguments)

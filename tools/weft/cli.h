@@ -14,14 +14,17 @@ enum cli_exit {
 };
 
 struct cli {
-	const char *root;				/* --bpffs */
-	bool json;					/* -o json */
-	bool follow;					/* events --follow */
-	unsigned int limit;				/* events --limit */
-	bool full, header;				/* regex --full, --header */
-	const char *from, *to, *method, *path, *status; /* tap; NULL = not given */
-	bool denied;					/* tap --denied */
-	int argc;					/* the command and its own arguments */
+	const char *root;		/* --bpffs */
+	bool json;			/* -o json */
+	bool follow;			/* events --follow */
+	unsigned int limit;		/* events --limit */
+	bool full, value;		/* regex --full, --value */
+	const char *from, *to, *status; /* tap; NULL = not given */
+	const char *method, *path;	/* tap, explain; NULL = not given */
+	const char **headers;		/* explain --header, as given */
+	int header_count;
+	bool denied; /* tap --denied */
+	int argc;    /* the command and its own arguments */
 	char **argv;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * weft explain SRC DST PORT[/udp]: the reference evaluator's answer, object by
- * object, and next to it what the kernel itself answers from its maps.
+ * object, and next to it what the kernel itself answers from its maps. With a
+ * request (--method, --path, --header) both judge that.
  */
 #include "tools/weft/explain.h"
 
@@ -14,9 +15,11 @@
 #include "loader/judge.h"
 #include "policy/address.h"
 #include "policy/evaluate.h"
+#include "policy/memory.h"
 #include "policy/reason.h"
 #include "tools/weft/call.h"
 #include "tools/weft/cli.h"
+#include "tools/weft/explain_request.h"
 #include "tools/weft/kernel.h"
 #include "tools/weft/output.h"
 
@@ -25,7 +28,8 @@ struct explainer {
 	struct model model;
 	struct maps maps;
 	struct names *names;
-	bool agree; /* in the answer at hand */
+	struct explain_request request; /* of the answer at hand */
+	bool agree;			/* in the answer at hand */
 };
 
 static struct json_object *verdict_json(enum weft_verdict_action action, enum weft_reason reason)
@@ -36,6 +40,19 @@ static struct json_object *verdict_json(enum weft_verdict_action action, enum we
 	json_put_string(json, "reason", reason_name(reason));
 	json_put_string(json, "text", reason_text(reason));
 	return json;
+}
+
+/* A rule that allows a request says more than the reason does. */
+static void put_rule(struct json_object *json, const char *rule)
+{
+	char *text;
+
+	if (!rule)
+		return;
+	text = memory_printf("The HTTP rule %s allows it.", rule);
+	json_put_string(json, "rule", rule);
+	json_put_string(json, "text", text);
+	free(text);
 }
 
 static struct json_object *reference_json(const struct evaluation *evaluation)
@@ -53,6 +70,8 @@ static struct json_object *reference_json(const struct evaluation *evaluation)
 		json_put_string(row, "name", step->name);
 		json_object_object_add(row, "allows", json_object_new_boolean(step->allows));
 		json_put_string(row, "text", step->text);
+		if (step->rule)
+			json_put_string(row, "rule", step->rule);
 		json_object_array_add(steps, row);
 	}
 	json_object_object_add(json, "steps", steps);
@@ -67,23 +86,23 @@ static void put_who(const struct explainer *explainer, struct json_object *json,
 	json_put_string(json, key, call_describe(&explainer->model, addr, text));
 }
 
-/* Both verdicts on a call to one endpoint. */
-static struct json_object *explain_endpoint(struct explainer *explainer, const struct call *call,
-					    const struct weft_addr *dst, uint16_t port)
+/* Both verdicts on a connection. */
+static void explain_connection(struct explainer *explainer, const struct call *call,
+			       const struct weft_addr *dst, uint16_t port, struct json_object *json)
 {
 	struct weft_question asked = {
 		.src = call->src, .dst = *dst, .port = port, .proto = call->proto
 	};
-	struct json_object *json = json_object_new_object();
 	struct evaluation evaluation = { 0 };
 	int error;
 
-	json_put_address(json, "endpoint", dst);
-	put_who(explainer, json, "endpoint_is", dst);
-	json_put_number(json, "port", port);
 	evaluate_connection(explainer->model.store, &explainer->model.facts, &call->src, dst,
 			    call->proto, port, &evaluation);
 	json_object_object_add(json, "reference", reference_json(&evaluation));
+	if (evaluation.reason == WEFT_REASON_HTTP)
+		json_put_string(json, "hint",
+				"HTTP rules decide: give --method and --path, and --header where "
+				"a rule asks for one");
 	error = loader_judge(explainer->cli->root, &asked);
 	if (error) {
 		json_put_string(json, "kernel_error", strerror(-error));
@@ -94,6 +113,61 @@ static struct json_object *explain_endpoint(struct explainer *explainer, const s
 				    asked.reason == evaluation.reason;
 	}
 	evaluation_clear(&evaluation);
+}
+
+static const char *request_error(int error)
+{
+	if (error == -ENOENT)
+		return "its programs do not judge requests: they are of another version";
+	if (error == -EMSGSIZE)
+		return "it is only asked about heads of up to 8192 bytes";
+	return strerror(-error);
+}
+
+/* Both verdicts on a request. */
+static void explain_request(struct explainer *explainer, const struct call *call,
+			    const struct weft_addr *dst, uint16_t port, struct json_object *json)
+{
+	const struct explain_request *request = &explainer->request;
+	struct explain_verdict reference, kernel;
+	struct evaluation evaluation;
+	struct json_object *said;
+	int error;
+
+	explain_request_reference(&explainer->model, request, &call->src, dst, port, &evaluation,
+				  &reference);
+	said = reference_json(&evaluation);
+	put_rule(said, reference.rule);
+	json_object_object_add(json, "reference", said);
+	error = explain_request_kernel(explainer->cli->root, explainer->names, request, &call->src,
+				       dst, port, &kernel);
+	if (error) {
+		json_put_string(json, "kernel_error", request_error(error));
+		explainer->agree = false;
+	} else {
+		said = verdict_json(kernel.action, kernel.reason);
+		put_rule(said, kernel.rule);
+		json_object_object_add(json, "kernel", said);
+		explainer->agree &= explain_request_agree(&evaluation, &reference, &kernel);
+	}
+	evaluation_clear(&evaluation);
+	free(reference.rule);
+	free(kernel.rule);
+}
+
+/* Both verdicts on a call to one endpoint. */
+static struct json_object *explain_endpoint(struct explainer *explainer, const struct call *call,
+					    const struct weft_addr *dst, uint16_t port)
+{
+	struct json_object *json = json_object_new_object();
+
+	json_put_address(json, "endpoint", dst);
+	put_who(explainer, json, "endpoint_is", dst);
+	json_put_number(json, "port", port);
+	if (explainer->request.head)
+		explain_request(explainer, call, dst, port, json);
+	else
+		explain_connection(explainer, call, dst, port, json);
 	return json;
 }
 
@@ -182,6 +256,20 @@ static void explain_service(struct explainer *explainer, const struct call *call
 	free(choices);
 }
 
+/* The head that is in question, as its lines. */
+static void put_request(const struct explain_request *request, struct json_object *answer)
+{
+	const char *line = request->head, *end;
+	struct json_object *lines;
+
+	if (!line)
+		return;
+	lines = json_object_new_array();
+	for (; (end = strstr(line, "\r\n")) && end > line; line = end + 2)
+		json_object_array_add(lines, json_object_new_string_len(line, (int)(end - line)));
+	json_object_object_add(answer, "request", lines);
+}
+
 static struct json_object *answer_call(struct explainer *explainer, const struct call *call)
 {
 	struct json_object *answer = json_object_new_object(), *list = json_object_new_array();
@@ -195,6 +283,7 @@ static struct json_object *answer_call(struct explainer *explainer, const struct
 	put_who(explainer, answer, "destination_is", &call->dst);
 	json_put_number(answer, "port", call->port);
 	json_put_string(answer, "protocol", protocol_name(call->proto));
+	put_request(&explainer->request, answer);
 	json_object_object_add(answer, "endpoints", list);
 	if (!call->service)
 		json_object_array_add(list,
@@ -213,11 +302,15 @@ static struct json_object *answer_call(struct explainer *explainer, const struct
 static struct json_object *answer_words(struct explainer *explainer, const char *src,
 					const char *dst, const char *port)
 {
+	struct json_object *answer;
 	struct call call;
 
-	return call_parse(&explainer->model, src, dst, port, &call) ?
-		       answer_call(explainer, &call) :
-		       NULL;
+	if (!call_parse(&explainer->model, src, dst, port, &call) ||
+	    !explain_request_build(explainer->cli, &call, &explainer->request))
+		return NULL;
+	answer = answer_call(explainer, &call);
+	explain_request_clear(&explainer->request);
+	return answer;
 }
 
 static int explain_one(struct explainer *explainer)

@@ -36,8 +36,9 @@ static void print_steps(struct json_object *steps)
 
 static void print_verdict(const char *who, struct json_object *verdict)
 {
-	printf("%-11s %s: %s (%s)\n", who, json_text(verdict, "verdict"),
-	       json_text(verdict, "text"), json_text(verdict, "reason"));
+	printf("%-11s %s: ", who, json_text(verdict, "verdict"));
+	output_text(json_text(verdict, "text"));
+	printf(" (%s)\n", json_text(verdict, "reason"));
 }
 
 static void print_endpoint(struct json_object *endpoint)
@@ -59,11 +60,25 @@ static void print_endpoint(struct json_object *endpoint)
 		print_verdict("kernel says", json_member(endpoint, "kernel"));
 	else
 		printf("kernel      cannot say: %s\n", json_text(endpoint, "kernel_error"));
+	if (json_member(endpoint, "hint"))
+		printf("hint        %s\n", json_text(endpoint, "hint"));
 	if (share && !kernel_share)
 		puts("kernel      does not choose this endpoint");
 	else if (share && json_member(endpoint, "kernel_share_differs"))
 		printf("kernel      gives it %.3f %%\n",
 		       100 * json_object_get_double(kernel_share));
+}
+
+/* The head's lines. */
+static void print_request(struct json_object *lines)
+{
+	size_t i;
+
+	for (i = 0; i < json_list_length(lines); i++) {
+		printf("%s", i ? "            " : "request     ");
+		output_text(json_text(json_object_array_get_idx(lines, i), ""));
+		putchar('\n');
+	}
 }
 
 void explain_print(struct json_object *answer)
@@ -76,6 +91,7 @@ void explain_print(struct json_object *answer)
 	       json_text(answer, "port"), json_text(answer, "protocol"),
 	       json_text(answer, "destination_is"));
 	printf("as seen on  node %s\n", json_text(answer, "node"));
+	print_request(json_list(answer, "request"));
 	if (*json_text(answer, "split"))
 		printf("split by    TrafficSplit %s\n", json_text(answer, "split"));
 	if (*json_text(answer, "note"))

@@ -17,16 +17,17 @@ static const struct command commands[] = {
 	  command_check },
 	{ "verify", "", "compare maps and attach points with what the objects compile to", 0, 0,
 	  command_verify },
-	{ "explain", "SRC DST PORT[/udp] | -",
-	  "which objects allow or deny a connection; -: lines of these from standard input", 1, 3,
-	  command_explain },
+	{ "explain", "SRC DST PORT[/udp] [--method M] [--path P] [--header H]... | -",
+	  "which objects allow or deny a connection, or a request; -: lines of these from standard "
+	  "input",
+	  1, 3, command_explain },
 	{ "get", "identities|policies|services|splits|edges|requests", "what the kernel maps hold",
 	  1, 1, command_get },
 	{ "events", "[--follow] [--limit N]", "denied calls, requests and closed connections", 0, 0,
 	  command_events },
 	{ "tap", "[--from END] [--to END] [--method M] [--path PREFIX] [--status S] [--denied]",
 	  "HTTP requests as they happen", 0, 0, command_tap },
-	{ "regex", "PATTERN [STRING...] [--full | --header]",
+	{ "regex", "PATTERN [STRING...] [--full | --value]",
 	  "does a regex of a route group compile, and does it match these strings", 1, INT_MAX,
 	  command_regex },
 	{ "detach", "", "remove every program, link and map of weft from this node", 0, 0,
@@ -38,6 +39,7 @@ enum {
 	OPTION_BPFFS = 256,
 	OPTION_LIMIT,
 	OPTION_FULL,
+	OPTION_VALUE,
 	OPTION_HEADER,
 	OPTION_FROM,
 	OPTION_TO,
@@ -55,12 +57,16 @@ static const struct argp_option options[] = {
 	{ "follow", 'f', NULL, 0, "events: go on as they happen", 0 },
 	{ "limit", OPTION_LIMIT, "N", 0, "events: begin with the last N (default 1000)", 0 },
 	{ "full", OPTION_FULL, NULL, 0, "regex: a path that must match to its end", 0 },
-	{ "header", OPTION_HEADER, NULL, 0, "regex: a header value, searched", 0 },
+	{ "value", OPTION_VALUE, NULL, 0, "regex: a header's value, searched", 0 },
+	{ "header", OPTION_HEADER, "'NAME: VALUE'", 0,
+	  "explain: a header of the request; may be given several times", 0 },
 	{ "from", OPTION_FROM, "END", 0,
 	  "tap: requests of this NAMESPACE or NAMESPACE/NAME (pod, workload, ServiceAccount)", 0 },
 	{ "to", OPTION_TO, "END", 0, "tap: requests to it", 0 },
-	{ "method", OPTION_METHOD, "METHOD", 0, "tap: requests of this method", 0 },
-	{ "path", OPTION_PATH, "PREFIX", 0, "tap: requests whose path begins so", 0 },
+	{ "method", OPTION_METHOD, "METHOD", 0,
+	  "tap: requests of this method; explain: the request's", 0 },
+	{ "path", OPTION_PATH, "PREFIX", 0,
+	  "tap: requests whose path begins so; explain: the request's", 0 },
 	{ "status", OPTION_STATUS, "STATUS", 0, "tap: answers of this code or class (404, 5xx)",
 	  0 },
 	{ "denied", OPTION_DENIED, NULL, 0, "tap: denied requests, and those that would be", 0 },
@@ -99,8 +105,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_FULL:
 		cli->full = true;
 		return 0;
+	case OPTION_VALUE:
+		cli->value = true;
+		return 0;
 	case OPTION_HEADER:
-		cli->header = true;
+		cli->headers[cli->header_count++] = argument;
 		return 0;
 	case OPTION_LIMIT:
 		if (!parse_limit(argument, &cli->limit))
@@ -172,12 +181,15 @@ static int run_command(const struct cli *cli)
 				command->arguments);
 	if ((cli->follow || cli->limit != LIMIT_DEFAULT) && command->run != command_events)
 		return cli_fail("--follow and --limit are for weft events");
-	if ((cli->full || cli->header) && command->run != command_regex)
-		return cli_fail("--full and --header are for weft regex");
-	if ((cli->from || cli->to || cli->method || cli->path || cli->status || cli->denied) &&
-	    command->run != command_tap)
-		return cli_fail("--from, --to, --method, --path, --status and --denied are for "
-				"weft tap");
+	if ((cli->full || cli->value) && command->run != command_regex)
+		return cli_fail("--full and --value are for weft regex");
+	if ((cli->from || cli->to || cli->status || cli->denied) && command->run != command_tap)
+		return cli_fail("--from, --to, --status and --denied are for weft tap");
+	if (cli->header_count && command->run != command_explain)
+		return cli_fail("--header is for weft explain");
+	if ((cli->method || cli->path) && command->run != command_tap &&
+	    command->run != command_explain)
+		return cli_fail("--method and --path are for weft tap and weft explain");
 	return command->run(cli);
 }
 
@@ -195,6 +207,7 @@ int main(int argc, char **argv)
 		.root = root && *root ? root : "/sys/fs/bpf/weft",
 		.limit = LIMIT_DEFAULT,
 		.argv = calloc((size_t)argc + 1, sizeof(char *)),
+		.headers = calloc((size_t)argc + 1, sizeof(char *)),
 	};
 	int status = CLI_FAILED;
 
@@ -207,6 +220,7 @@ int main(int argc, char **argv)
 	else
 		argp_help(&argp, stderr, ARGP_HELP_STD_USAGE, argv[0]);
 	free(cli.argv);
+	free(cli.headers);
 	/* A full disk behind a redirection is a failure like any other. */
 	if (fflush(stdout) || ferror(stdout))
 		status = cli_fail("cannot write the output: %s", strerror(errno));

@@ -134,11 +134,11 @@ int command_regex(const struct cli *cli)
 	struct regex_dfa dfa;
 	int status;
 
-	if (cli->full && cli->header)
-		return cli_fail("--full is for paths, --header for header values: not both");
+	if (cli->full && cli->value)
+		return cli_fail("--full is for paths, --value for header values: not both");
 	if (cli->full)
 		mode = REGEX_FULL;
-	if (cli->header)
+	if (cli->value)
 		mode = REGEX_SEARCH;
 	json = json_object_new_object();
 	json_put_string(json, "pattern", pattern);

@@ -10,7 +10,7 @@ from .errors import PlaygroundError
 
 DEFAULT_LISTEN = "127.0.0.1:9464"
 POLL = 0.01
-START_TIMEOUT = 10.0
+START_TIMEOUT = 40.0  # programs are verified at start, on a machine that may be busy
 STOP_TIMEOUT = 10.0
 TAIL_LINES = 15
 

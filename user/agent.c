@@ -227,6 +227,8 @@ static int open_loader(struct agent *agent)
 		.cgroup = agent->cgroup,
 		.node = agent->config->node,
 		.listen = agent->config->listen,
+		.request_sample = agent->config->request_sample,
+		.request_path = agent->config->request_path,
 	};
 	char error[LOADER_ERROR_LEN] = "";
 	int err;

@@ -54,6 +54,7 @@ static uint64_t compile(struct agent *agent)
 	struct node_facts facts = {
 		.node = agent->config->node,
 		.trust_domain = agent->config->trust_domain,
+		.max_head = agent->config->max_head,
 	};
 	uint64_t begin = agent_clock_ns();
 

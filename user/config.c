@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_ENTRIES_LIMIT = 1 << 24 };
+enum { MAX_ENTRIES_LIMIT = 1 << 24, MAX_HEAD_LEAST = 1024 };
 
 const char *argp_program_version = "weftd " WEFT_VERSION;
 
@@ -150,6 +150,53 @@ static int set_log_format(struct config *config, const struct config_option *opt
 	return strcmp(value, "json") && strcmp(value, "text") ? -EINVAL : 0;
 }
 
+static int set_max_head(struct config *config, const struct config_option *option,
+			const char *value, const char **wanted)
+{
+	unsigned long number;
+
+	(void)option;
+	*wanted = "a number of bytes from 1024 to 65536";
+	if (parse_number(value, WEFT_HTTP_HEAD_MAX, &number) || number < MAX_HEAD_LEAST)
+		return -EINVAL;
+	config->max_head = (uint32_t)number;
+	return 0;
+}
+
+static int set_request_sample(struct config *config, const struct config_option *option,
+			      const char *value, const char **wanted)
+{
+	double percent, sample;
+	char *end;
+
+	(void)option;
+	*wanted = "a percentage from 0 to 100, such as 0.5";
+	if (!isdigit((unsigned char)*value) || value[strspn(value, "0123456789.")])
+		return -EINVAL;
+	percent = strtod(value, &end);
+	if (*end || percent > 100)
+		return -EINVAL;
+	sample = percent / 100 * ((double)UINT32_MAX + 1);
+	/* So rare a share is still one, and all of them are all. */
+	if (percent > 0 && sample < 1)
+		sample = 1;
+	config->request_sample = sample < UINT32_MAX ? (uint32_t)sample : UINT32_MAX;
+	return 0;
+}
+
+static int set_request_path(struct config *config, const struct config_option *option,
+			    const char *value, const char **wanted)
+{
+	unsigned long number = 0;
+
+	(void)option;
+	*wanted = "a number of bytes from 0 to 96";
+	if (strcmp(value, "0") && parse_number(value, WEFT_HTTP_PATH_LEN, &number))
+		return -EINVAL;
+	config->request_path = (uint32_t)number;
+	return 0;
+}
+
 static int set_max_entries(struct config *config, const struct config_option *option,
 			   const char *value, const char **wanted)
 {
@@ -197,6 +244,13 @@ static const struct config_option options[] = {
 	       "Where /metrics, /healthz, /readyz and /v1 are served", set_listen),
 	OPTION("trust-domain", "NAME", "cluster.local",
 	       "Trust domain of the SPIFFE identities in IdentityBindings", set_trust_domain),
+	OPTION("max-head", "BYTES", "16384",
+	       "Longest head of an HTTP request that rules may allow, 1024 to 65536", set_max_head),
+	OPTION("request-log-sample", "PERCENT", "0",
+	       "Share of the HTTP requests that become events; denied ones always do",
+	       set_request_sample),
+	OPTION("request-log-path", "BYTES", "96",
+	       "Bytes of a request's path in an event, 0 to 96; never its query", set_request_path),
 	OPTION("log-level", "LEVEL", "info", "debug, info, warn or error", set_log_level),
 	OPTION("log-format", "FORMAT", "text", "text or json", set_log_format),
 	SIZE_OPTION("max-addresses", "Addresses of pods, nodes and services (default 65536)",
@@ -215,10 +269,18 @@ static const struct config_option options[] = {
 	SIZE_OPTION("max-verdicts",
 		    "Edges and reasons that verdicts are counted by (default 16384)", MAP_VERDICT,
 		    MAP_ID_COUNT),
-	SIZE_OPTION("max-names", "Names of identities, workloads and services (default 32768)",
-		    MAP_NAME, MAP_ID_COUNT),
+	SIZE_OPTION("max-names",
+		    "Names of identities, workloads, services and rules (default 32768)", MAP_NAME,
+		    MAP_ID_COUNT),
 	SIZE_OPTION("max-udp-flows", "UDP exchanges that are remembered (default 131072)",
 		    MAP_UDP_FLOW, MAP_ID_COUNT),
+	SIZE_OPTION("max-http-flows", "Connections that HTTP rules judge (default 32768)",
+		    MAP_HTTP_FLOW, MAP_ID_COUNT),
+	SIZE_OPTION("max-requests",
+		    "Edges, rules and methods that requests are counted by (default 16384)",
+		    MAP_REQUEST, MAP_ID_COUNT),
+	SIZE_OPTION("max-latencies", "Buckets of the latency histograms (default 65536)",
+		    MAP_LATENCY, MAP_ID_COUNT),
 };
 
 enum {

@@ -21,6 +21,9 @@ struct config {
 	const char *trust_domain;
 	enum log_level log_level;
 	enum log_format log_format;
+	uint32_t max_head;		    /* bytes of an HTTP request's head */
+	uint32_t request_sample;	    /* of 2^32 requests that are answered: those logged */
+	uint32_t request_path;		    /* bytes of a path in the log */
 	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default */
 	char host_name[WEFT_NAME_LEN];	    /* what `node` defaults to */
 };

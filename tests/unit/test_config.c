@@ -61,6 +61,9 @@ static void test_defaults(void **state)
 	assert_int_equal(config.log_level, LOG_LEVEL_INFO);
 	assert_int_equal(config.log_format, LOG_FORMAT_TEXT);
 	assert_int_equal(config.max_entries[MAP_POLICY], 0);
+	assert_int_equal(config.max_head, 16384);
+	assert_int_equal(config.request_sample, 0);
+	assert_int_equal(config.request_path, 96);
 	assert_true(strlen(config.node) > 0);
 }
 
@@ -93,6 +96,28 @@ static void test_sizes(void **state)
 	assert_null(config_map_flag(MAP_STAT));
 }
 
+static uint32_t sample_of(const char *percent)
+{
+	assert_int_equal(parse("--manifests", "/m", "--request-log-sample", percent, NULL), 0);
+	return config.request_sample;
+}
+
+static void test_http(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--manifests", "/m", "--max-head", "65536", "--request-log-path",
+			       "0", NULL),
+			 0);
+	assert_int_equal(config.max_head, 65536);
+	assert_int_equal(config.request_path, 0);
+	assert_int_equal(sample_of("0"), 0);
+	assert_int_equal(sample_of("0.00000000001"), 1);
+	assert_int_equal(sample_of("50"), 0x80000000);
+	assert_int_equal(sample_of("12.5"), 0x20000000);
+	assert_int_equal(sample_of("99.99999999999"), UINT32_MAX);
+	assert_int_equal(sample_of("100"), UINT32_MAX);
+}
+
 /* One line that names the option and what it wants. */
 static void expect_error(const char *flag, const char *value, const char *wanted)
 {
@@ -116,6 +141,17 @@ static void test_bad_values(void **state)
 	expect_error("--node", "a b", "name");
 	expect_error("--bpffs", "relative/path", "absolute");
 	expect_error("--cgroup", "", "absolute");
+	expect_error("--max-head", "1023", "1024 to 65536");
+	expect_error("--max-head", "65537", "1024 to 65536");
+	expect_error("--max-head", "16k", "1024 to 65536");
+	expect_error("--request-log-sample", "100.1", "0 to 100");
+	expect_error("--request-log-sample", "-1", "0 to 100");
+	expect_error("--request-log-sample", "1e1", "0 to 100");
+	expect_error("--request-log-sample", "nan", "0 to 100");
+	expect_error("--request-log-sample", "0x10", "0 to 100");
+	expect_error("--request-log-sample", "1.2.3", "0 to 100");
+	expect_error("--request-log-path", "97", "0 to 96");
+	expect_error("--request-log-path", "", "0 to 96");
 	expect_error("--log-level", "loud", "debug, info, warn or error");
 	expect_error("--log-format", "xml", "text or json");
 	expect_error("--trust-domain", "a/b", "trust domain");
@@ -262,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup(test_defaults, forget_environment),
 		cmocka_unit_test_setup(test_flag_wins_over_environment, forget_environment),
 		cmocka_unit_test_setup(test_sizes, forget_environment),
+		cmocka_unit_test_setup(test_http, forget_environment),
 		cmocka_unit_test_setup(test_bad_values, forget_environment),
 		cmocka_unit_test_setup(test_listen, forget_environment),
 		cmocka_unit_test_setup(test_bad_environment_is_named, forget_environment),

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include "policy/evaluate_http.h"
+#include "policy/lookup.h"
 #include "policy/reason.h"
 #include "unit/http_engine.h"
 #include "unit/random_http.h"
@@ -21,111 +22,64 @@ struct http_coverage {
 
 static struct http_coverage http_coverage;
 
-/* Callers of shop/api, and the port they call. */
-static const struct {
-	const char *address, *account;
-	uint16_t port;
-} http_callers[] = {
-	{ "10.1.0.1", "frontend", 80 },
-	{ "10.1.0.1", "frontend", 81 },
-	{ "10.1.0.2", "batch", 80 },
-};
-
-enum { HTTP_CALLERS = sizeof(http_callers) / sizeof(*http_callers) };
-
-/* A random cluster's rules, as the compiler gets them. */
-struct http_case {
+/* A call of a cluster, whose requests are judged. */
+struct http_call {
 	struct cluster *cluster;
-	struct http_rule rules[WEFT_HTTP_RULES_MAX];
-	char *names[WEFT_HTTP_RULES_MAX];
-	size_t rule_count;
-	struct http_rule_mask masks[HTTP_CALLERS];
-	struct http_program program;
+	struct weft_addr src, dst;
+	uint16_t port;
+	const struct desired_dest *dest; /* with the program */
+	uint32_t mask;
 	bool ambiguous;
-	uint32_t max_head;
+	bool refused;	    /* some rules did not fit, and grant nothing */
 	const char *stream; /* of the comparison at hand */
 	size_t length;
 };
 
-static inline bool http_target_covers(const struct traffic_target *target, size_t caller)
+static inline const struct desired_entry *http_entry(const struct desired_dest *dest,
+						     uint32_t src_identity, uint16_t port)
 {
-	const struct target_rule *last = &target->rules[target->rule_count - 1];
-
-	if (strcmp(target->sources[0].name, http_callers[caller].account))
-		return false;
-	return last->kind != RULE_TCP_ROUTE ||
-	       atoi(last->name + 1) == (int)http_callers[caller].port;
-}
-
-static inline bool http_rule_means(const struct target_rule *rule, const char *match)
-{
+	const struct desired_entry *any = NULL;
 	size_t i;
 
-	for (i = 0; i < rule->match_count; i++)
-		if (!strcmp(rule->matches[i], match))
-			return true;
-	return rule->all_matches;
-}
+	for (i = 0; i < dest->entry_count; i++) {
+		const struct desired_entry *entry = &dest->entries[i];
 
-static inline void http_case_add(struct http_case *c, const struct traffic_target *target,
-				 const struct http_route_group *group,
-				 const struct http_match *match)
-{
-	size_t i = c->rule_count++, caller;
-
-	c->rules[i] = (struct http_rule){ .match = match,
-					  .full_paths = group->full_paths,
-					  .id = (uint32_t)i + 1 };
-	c->names[i] = memory_printf("%s %s/%s", target->meta.key, group->meta.name, match->name);
-	for (caller = 0; caller < HTTP_CALLERS; caller++)
-		if (http_target_covers(target, caller))
-			c->masks[caller].bits[i / 64] |= 1ULL << i % 64;
-}
-
-static inline void http_case_rules(struct http_case *c)
-{
-	struct object **targets;
-	size_t count, i, j;
-
-	targets = store_sorted(c->cluster->store, OBJECT_TRAFFIC_TARGET, &count);
-	for (i = 0; i < count; i++) {
-		const struct traffic_target *target = (const struct traffic_target *)targets[i];
-		const struct http_route_group *group = (const struct http_route_group *)store_find(
-			c->cluster->store, OBJECT_HTTP_ROUTE_GROUP, "shop", target->rules[0].name);
-
-		for (j = 0; group && j < group->match_count; j++)
-			if (http_rule_means(&target->rules[0], group->matches[j].name))
-				http_case_add(c, target, group, &group->matches[j]);
+		if (entry->src_identity != src_identity || entry->proto != IPPROTO_TCP)
+			continue;
+		if (entry->port == port)
+			return entry;
+		if (entry->port == WEFT_ANY_PORT)
+			any = entry;
 	}
-	free(targets);
+	return any;
 }
 
-static inline struct http_case *http_case_new(struct dice *dice)
+/* False: HTTP rules do not decide, in the kernel's eyes. To be called after cluster_compile(). */
+static inline bool http_call_find(struct http_call *call, struct cluster *cluster,
+				  const char *src_text, const char *dst_text, uint16_t port)
 {
-	static const uint32_t max_heads[] = { 0, 0, 0, 0, 0, 400, 200, 70 };
-	struct http_case *c = memory_alloc(sizeof(*c));
-	struct http_program_options options;
-	struct weft_addr api = cluster_addr("10.1.0.3");
+	const struct desired_entry *entry = NULL;
+	struct weft_peer src, dst;
+	size_t i;
 
-	c->cluster = random_http_cluster(dice);
-	c->ambiguous = evaluate_ambiguous_paths(c->cluster->store, &c->cluster->facts, &api);
-	c->max_head = DICE_PICK(dice, max_heads);
-	http_case_rules(c);
-	options = (struct http_program_options){ .ambiguous_paths = c->ambiguous,
-						 .max_head = c->max_head };
-	http_program_compile(c->rules, c->rule_count, c->masks, HTTP_CALLERS, &options,
-			     &c->program);
-	http_coverage.refused_rules += c->program.refusal_count;
-	return c;
-}
-
-static inline void http_case_free(struct http_case *c)
-{
-	while (c->rule_count)
-		free(c->names[--c->rule_count]);
-	http_program_clear(&c->program);
-	cluster_free(c->cluster);
-	free(c);
+	*call = (struct http_call){ .cluster = cluster,
+				    .src = cluster_addr(src_text),
+				    .dst = cluster_addr(dst_text),
+				    .port = port };
+	src = lookup_peer(&cluster->desired, &call->src);
+	dst = lookup_peer(&cluster->desired, &call->dst);
+	for (i = 0; i < cluster->desired.dest_count; i++)
+		if (cluster->desired.dests[i].identity == dst.identity)
+			call->dest = &cluster->desired.dests[i];
+	if (call->dest)
+		entry = http_entry(call->dest, src.identity, port);
+	if (!entry || entry->action != WEFT_POLICY_HTTP)
+		return false;
+	call->mask = entry->mask;
+	call->ambiguous = evaluate_ambiguous_paths(cluster->store, &cluster->facts, &call->dst);
+	call->refused = cluster_findings(cluster, "HttpRuleRefused", NULL);
+	http_coverage.refused_rules += call->refused;
+	return true;
 }
 
 static inline void http_print_stream(const char *bytes, size_t length)
@@ -147,7 +101,7 @@ static inline void http_print_stream(const char *bytes, size_t length)
 	fputc('\n', stderr);
 }
 
-__attribute__((format(printf, 2, 3))) static inline bool http_differs(const struct http_case *c,
+__attribute__((format(printf, 2, 3))) static inline bool http_differs(const struct http_call *c,
 								      const char *format, ...)
 {
 	struct object *object;
@@ -166,52 +120,40 @@ __attribute__((format(printf, 2, 3))) static inline bool http_differs(const stru
 	return false;
 }
 
-/* Does the rule, which is not refused, carry this name? */
-static inline bool http_rule_counts(const struct http_case *c, const char *name)
+/* "namespace/target group/match" of a rule's number; to be freed. */
+static inline char *http_rule_name(const struct http_call *c, uint32_t id)
 {
-	size_t i, j;
+	const struct weft_name *name = names_lookup(c->cluster->names, WEFT_NAME_RULE, id);
 
-	for (i = 0; i < c->rule_count; i++) {
-		if (strcmp(c->names[i], name))
-			continue;
-		for (j = 0; j < c->program.refusal_count; j++)
-			if (c->program.refusals[j].rule == i)
-				break;
-		if (j == c->program.refusal_count)
-			return true;
-	}
-	return false;
+	return name ? memory_printf("%s/%s %s", name->name_space, name->name, name->detail) : NULL;
 }
 
-static inline bool http_compare_rule(const struct http_case *c, const struct evaluation *evaluation,
+static inline bool http_compare_rule(const struct http_call *c, const struct evaluation *evaluation,
 				     uint32_t id)
 {
-	const char *said = id && id <= c->rule_count ? c->names[id - 1] : NULL;
-	size_t i, allowing = 0, same = 0;
+	char *said = id ? http_rule_name(c, id) : NULL;
+	size_t i, allowing = 0, equal = 0;
+	bool same = true;
 
 	for (i = 0; i < evaluation->step_count; i++) {
 		const char *rule = evaluation->steps[i].rule;
 
-		if (!rule || !http_rule_counts(c, rule))
-			continue;
-		allowing++;
-		same += said && !strcmp(rule, said);
+		allowing += rule != NULL;
+		equal += rule && said && !strcmp(rule, said);
 	}
 	http_coverage.allowed += allowing > 0;
-	if (id && !same)
-		return http_differs(c, "the engine's rule %s allows nothing of the kind",
+	if (id && !equal)
+		same = http_differs(c, "the engine's rule %s allows nothing of the kind",
 				    said ? said : "?");
-	if (!id && allowing)
-		return http_differs(c, "the engine finds no rule, there are %zu", allowing);
-	return true;
+	else if (!id && allowing && !c->refused)
+		same = http_differs(c, "the engine finds no rule, there are %zu", allowing);
+	free(said);
+	return same;
 }
 
-static inline bool http_compare_head(const struct http_case *c, size_t caller,
-				     const struct http_request *request, struct engine *engine,
-				     size_t end)
+static inline bool http_compare_head(const struct http_call *c, const struct http_request *request,
+				     struct engine *engine, size_t end)
 {
-	struct weft_addr src = cluster_addr(http_callers[caller].address);
-	struct weft_addr dst = cluster_addr("10.1.0.3");
 	struct evaluation evaluation;
 	enum weft_reason reason;
 	uint32_t id;
@@ -231,8 +173,8 @@ static inline bool http_compare_head(const struct http_case *c, size_t caller,
 				    (int)request->method.length, request->method.bytes,
 				    (int)engine->work.run.method);
 	http_coverage.heads++;
-	evaluate_request(c->cluster->store, &c->cluster->facts, &src, &dst,
-			 http_callers[caller].port, request, &evaluation, &rule);
+	evaluate_request(c->cluster->store, &c->cluster->facts, &c->src, &c->dst, c->port, request,
+			 &evaluation, &rule);
 	same = http_compare_rule(c, &evaluation, id);
 	free(rule);
 	evaluation_clear(&evaluation);
@@ -240,7 +182,7 @@ static inline bool http_compare_head(const struct http_case *c, size_t caller,
 }
 
 /* Both refuse: for the same reason, at the same byte? */
-static inline bool http_compare_refusal(const struct http_case *c, struct engine *engine,
+static inline bool http_compare_refusal(const struct http_call *c, struct engine *engine,
 					enum http_event event, enum weft_reason reason, size_t at)
 {
 	enum weft_reason said = WEFT_REASON_NONE;
@@ -262,7 +204,7 @@ static inline bool http_compare_refusal(const struct http_case *c, struct engine
 }
 
 /* The body at `at`; *more: it is complete, another request may follow at the new `at`. */
-static inline bool http_compare_body(const struct http_case *c, const struct http_request *request,
+static inline bool http_compare_body(const struct http_call *c, const struct http_request *request,
 				     struct engine *engine, size_t *at, bool *more)
 {
 	enum http_event event = engine_body(engine);
@@ -285,8 +227,8 @@ static inline bool http_compare_body(const struct http_case *c, const struct htt
 }
 
 /* A request at `at`. */
-static inline bool http_compare_request(const struct http_case *c, size_t caller,
-					struct engine *engine, size_t *at, bool *more)
+static inline bool http_compare_request(const struct http_call *c, struct engine *engine,
+					size_t *at, bool *more)
 {
 	struct http_request request;
 	enum http_event event;
@@ -294,8 +236,8 @@ static inline bool http_compare_request(const struct http_case *c, size_t caller
 	bool same;
 	int ret;
 
-	ret = http_request_read(c->stream + *at, c->length - *at, c->ambiguous, c->max_head,
-				&request, &reason);
+	ret = http_request_read(c->stream + *at, c->length - *at, c->ambiguous,
+				c->cluster->facts.max_head, &request, &reason);
 	event = engine_next(engine);
 	if (ret < 0)
 		return http_compare_refusal(c, engine, event, reason, *at + request.head_end);
@@ -309,7 +251,7 @@ static inline bool http_compare_request(const struct http_case *c, size_t caller
 	http_coverage.incomplete += !ret;
 	if (!ret)
 		return true;
-	same = http_compare_head(c, caller, &request, engine, *at + request.head_end);
+	same = http_compare_head(c, &request, engine, *at + request.head_end);
 	*at += request.head_end;
 	if (same)
 		same = http_compare_body(c, &request, engine, at, more);
@@ -318,7 +260,7 @@ static inline bool http_compare_request(const struct http_case *c, size_t caller
 }
 
 /* False, with what differs on stderr. */
-static inline bool http_compare_stream(struct http_case *c, size_t caller, struct engine *engine,
+static inline bool http_compare_stream(struct http_call *c, struct engine *engine,
 				       const char *stream, size_t length)
 {
 	bool same = true, more = true;
@@ -327,10 +269,10 @@ static inline bool http_compare_stream(struct http_case *c, size_t caller, struc
 	c->stream = stream;
 	c->length = length;
 	http_coverage.streams++;
-	engine_begin(engine, c->program.masks[caller], stream, length);
+	engine_begin(engine, c->mask, stream, length);
 	while (same && more) {
 		more = false;
-		same = http_compare_request(c, caller, engine, &at, &more);
+		same = http_compare_request(c, engine, &at, &more);
 		if (more)
 			engine_request(engine);
 	}

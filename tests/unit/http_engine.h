@@ -7,7 +7,6 @@
 #define WEFT_TESTS_UNIT_HTTP_ENGINE_H
 
 #include "bpf/http_run.bpf.h"
-#include "policy/http_program.h"
 #include "policy/memory.h"
 #include "unit/dice.h"
 
@@ -38,11 +37,11 @@ static inline void engine_free(struct engine *engine)
 	free(engine);
 }
 
-static inline void engine_load(struct engine *engine, const struct http_program *program)
+static inline void engine_load(struct engine *engine, const uint8_t *program, uint32_t size)
 {
 	struct weft_http_program *header;
 
-	memcpy(engine->arena->bytes + ENGINE_PROGRAM, program->bytes, program->size);
+	memcpy(engine->arena->bytes + ENGINE_PROGRAM, program, size);
 	header = (struct weft_http_program *)(engine->arena->bytes + ENGINE_PROGRAM);
 	header->generation = ENGINE_GENERATION;
 }

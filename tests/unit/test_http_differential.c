@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include "unit/http_differential.h"
 
-enum { STREAMS_DEFAULT = 6000, STREAMS_PER_CASE = 40 };
+enum { STREAMS_DEFAULT = 6000, STREAMS_PER_CALL = 10, CALLS_PER_CLUSTER = 5 };
 
 static unsigned long from_environment(const char *name, unsigned long otherwise)
 {
@@ -21,47 +21,63 @@ static unsigned long from_environment(const char *name, unsigned long otherwise)
 }
 
 /* In its own memory, so that a read beyond the end is found. */
-static bool compare_copy(struct http_case *c, size_t caller, struct engine *engine,
-			 const char *stream, size_t length)
+static bool compare_copy(struct http_call *call, struct engine *engine, const char *stream,
+			 size_t length)
 {
 	char *copy = memory_alloc(length ? length : 1);
 	bool same;
 
 	memcpy(copy, stream, length);
-	same = http_compare_stream(c, caller, engine, copy, length);
+	same = http_compare_stream(call, engine, copy, length);
 	free(copy);
 	return same;
 }
 
-static bool check_case(struct dice *dice, struct engine *engine)
+static bool check_streams(struct dice *dice, struct engine *engine, struct cluster *cluster)
 {
-	struct http_case *c = http_case_new(dice);
-	size_t i, caller, length;
+	const char *src = dice_roll(dice, 3) ? "10.1.0.1" : "10.1.0.2";
+	struct http_call call;
+	size_t i, length;
 	bool same = true;
 	char *stream;
 
-	engine_load(engine, &c->program);
-	for (i = 0; same && i < STREAMS_PER_CASE; i++) {
-		caller = dice_roll(dice, HTTP_CALLERS);
+	if (!http_call_find(&call, cluster, src, "10.1.0.3", (uint16_t)(80 + dice_roll(dice, 2))))
+		return true;
+	engine_load(engine, call.dest->http, call.dest->http_size);
+	for (i = 0; same && i < STREAMS_PER_CALL; i++) {
 		stream = random_http_stream(dice, &length);
-		same = compare_copy(c, caller, engine, stream, length);
+		same = compare_copy(&call, engine, stream, length);
 		free(stream);
 	}
-	http_case_free(c);
+	return same;
+}
+
+static bool check_cluster(struct dice *dice, struct engine *engine)
+{
+	static const uint32_t max_heads[] = { 0, 0, 0, 0, 0, 400, 200, 70 };
+	struct cluster *cluster = random_http_cluster(dice);
+	bool same = true;
+	int calls;
+
+	cluster->facts.max_head = DICE_PICK(dice, max_heads);
+	cluster_compile(cluster);
+	for (calls = 0; same && calls < CALLS_PER_CLUSTER; calls++)
+		same = check_streams(dice, engine, cluster);
+	cluster_free(cluster);
 	return same;
 }
 
 static void test_random_streams(void **state)
 {
-	unsigned long streams = from_environment("WEFT_HTTP_STREAMS", STREAMS_DEFAULT), i;
+	unsigned long streams = from_environment("WEFT_HTTP_STREAMS", STREAMS_DEFAULT);
 	unsigned long seed = from_environment("WEFT_HTTP_SEED", 1);
 	struct dice dice;
 	struct engine *engine = engine_new(&dice);
 
 	(void)state;
-	for (i = 0; i < streams; i += STREAMS_PER_CASE, seed++) {
+	for (; http_coverage.streams < streams; seed++) {
 		dice = (struct dice){ .state = seed * 0x9e3779b97f4a7c15 };
-		if (!check_case(&dice, engine))
+		if (!check_cluster(&dice, engine))
 			fail_msg("seed %lu", seed);
 	}
 	engine_free(engine);

@@ -16,7 +16,7 @@ PLACES = {
     "http": Place("", rules.TEN, None),
     "http4": Place("", rules.FOUR, None),
     "http256": Place("", rules.many(), None),
-    "telemetry": Place("--request-log-sample=0.01", rules.TEN, None),
+    "telemetry": Place("--request-log-sample=1", rules.TEN, None),
     "nginx": Place(None, rules.TEN, "nginx"),
     "haproxy": Place(None, rules.TEN, "haproxy"),
     "envoy": Place(None, rules.TEN, "envoy"),

@@ -14,7 +14,7 @@
 #ifdef __bpf__
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
-#define HTTP_GLOBAL __noinline
+#define HTTP_GLOBAL __weak __noinline /* in several objects, linked into one */
 #else
 #include <stdbool.h>
 #include <stddef.h>

@@ -228,10 +228,10 @@ struct {
 	__type(value, struct weft_latency);
 } weft_latency SEC(".maps") __weak;
 
-/* Working memory: towards the pod, from it, for answers of ours. Writer and reader: TC. */
+/* Working memory: towards the pod, from it, of answers of ours, of weft_judge_http. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 3);
+	__uint(max_entries, 4);
 	__type(key, __u32);
 	__type(value, struct weft_scratch);
 } weft_scratch SEC(".maps") __weak;

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python's http.server: blocking, a thread per connection.
 
-http_server.py PORT LOG   answers every request with 200 and the line `METHOD TARGET LENGTH SHA256`
+http_server.py PORT LOG [whole]   answers every request with 200 and the line `METHOD TARGET LENGTH SHA256`
 about it and its body; /ok/files/N with N bytes of pattern(); after an upgrade it echoes. LOG gets
-a line `STATUS METHOD TARGET` per request that it believes it received.
+a line `STATUS METHOD TARGET` per request that it believes it received. `whole`: heads that end with
+the connection, and HTTP/0.9, are no requests.
 """
 import hashlib
 import http.server
@@ -23,11 +24,35 @@ def pattern(length):
         length -= PIECE
 
 
+class LineFile:
+    """A file that knows the last line that was read."""
+
+    def __init__(self, file):
+        self.file, self.last = file, b""
+
+    def readline(self, *limit):
+        self.last = self.file.readline(*limit)
+        return self.last
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    log_file = None
+    log_file, whole = None, False
+
+    def parse_request(self):
+        if self.whole and not self.raw_requestline.rstrip(b"\r\n").endswith((b"HTTP/1.0", b"HTTP/1.1")):
+            self.close_connection = True
+            return False
+        return super().parse_request() and (self.rfile.last or not self.whole)
+
+    def setup(self):
+        super().setup()
+        self.rfile = LineFile(self.rfile)
 
     def __getattr__(self, name):
         if name.startswith("do_"):
@@ -128,6 +153,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 def main():
     Handler.log_file = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    Handler.whole = "whole" in sys.argv[3:]
     Server(("::", int(sys.argv[1])), Handler).serve_forever()
 
 

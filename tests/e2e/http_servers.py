@@ -76,6 +76,7 @@ AliasMatch ^ {files}/4096
 """
 HAPROXY = """global
   maxconn 2000
+  tune.http.logurilen 65535
 defaults
   timeout connect 5s
   timeout client 60s
@@ -151,7 +152,8 @@ def go_program():
 
 def java_command():
     built("HttpPeer.java", "HttpPeer.class", ["javac", "-d", str(BUILT)])
-    return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Dsun.net.httpserver.nodelay=true", "-cp", str(BUILT), "HttpPeer"]
+    options = ["-XX:TieredStopAtLevel=1", "-Dsun.net.httpserver.nodelay=true"]
+    return ["java", "-Xshare:auto", *options, "-cp", str(BUILT), "HttpPeer"]
 
 
 def nginx(place):
@@ -164,7 +166,7 @@ def httpd(place):
 
 def haproxy_http(place):
     path = place.write("haproxy.cfg", HAPROXY, options="mode http\n  option accept-invalid-http-request",
-                       frontend="log stdout format raw daemon\n  log-format \"%ST %HM %HU\"")
+                       frontend="log stdout len 65535 format raw daemon\n  log-format \"%ST %HM %HU\"")
     return "haproxy -db -f %s >>%s" % (path, place.log)
 
 
@@ -228,5 +230,7 @@ def command(server, place):
     """The command of its pod."""
     script = "exec " + server.start(place)
     if server.backend:
-        script = "%s %s %d %s & %s" % (PYTHON, HERE / "http_server.py", BACKEND, place.backend_log, script)
+        # A relay turns what cuts a head short, whoever sent it, into a FIN, which says nothing to a
+        # server that answers what it has.
+        script = "%s %s %d %s whole & %s" % (PYTHON, HERE / "http_server.py", BACKEND, place.backend_log, script)
     return ["sh", "-c", script]

@@ -66,12 +66,16 @@ static __always_inline void http_answer_fill(struct tcphdr *tcp, const struct pa
 }
 
 /* Turns the segment into the answer; once more for the other end. 0 or negative. */
-static __noinline int http_answer_write(struct __sk_buff *skb, const struct packet *pkt,
-					const struct http_answer *answer)
+__noinline int http_answer_write(struct __sk_buff *skb, const struct packet *pkt,
+				 const struct http_answer *answer)
 {
-	__u32 length = answer->length, memory = HTTP_ANSWER_MEMORY;
+	__u32 length, memory = HTTP_ANSWER_MEMORY;
 	struct http_answer_segment *segment;
 	__u64 sum;
+
+	if (!pkt || !answer)
+		return -1;
+	length = answer->length;
 
 	if (length != 0 && length != HTTP_ANSWER_HEAD_LEN && length != HTTP_ANSWER_LEN)
 		return -1;

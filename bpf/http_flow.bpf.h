@@ -141,13 +141,15 @@ static __always_inline __u32 http_flow_server_seq(const struct weft_http_flow *f
 	return flow->server_isn + 1 + (__u32)offset;
 }
 
-/* One program at a time reads a direction. False: another CPU has it and does not let go. */
-static __always_inline bool http_flow_take(__u32 *busy)
+/* One program at a time reads a direction. 0: another CPU has it and does not let go. */
+__noinline int http_flow_take(__u32 *busy)
 {
+	if (!busy)
+		return 0;
 	for (int i = 0; i < HTTP_FLOW_PATIENCE; i++)
 		if (!__sync_val_compare_and_swap(busy, 0, 1))
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 static __always_inline void http_flow_release(__u32 *busy)

@@ -33,8 +33,9 @@ struct http_read {
 	__u64 verify_wanted;
 	__u32 verify_differs;
 	__u32 requests;
-	__u32 rule;   /* of the last head */
-	int checksum; /* see checksum_place() */
+	__u32 rule;    /* of the last head */
+	int checksum;  /* see checksum_place() */
+	__u32 outcome; /* enum http_outcome */
 	__u8 phase;
 	__u8 permissive;
 	__u8 would_deny; /* permissive: reason why */

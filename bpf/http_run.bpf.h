@@ -276,33 +276,44 @@ HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
 	return 0;
 }
 
+/* Goes over bytes that lead back to the state, eight at a time. */
+static __always_inline void http_skip(struct http_work *work)
+{
+	__u32 pos = work->pos, end = work->filled;
+
+	for (int i = 0; i < HTTP_WINDOW / 8; i++) {
+		if (pos + 8 > end || pos > HTTP_WINDOW - 8 ||
+		    http_has_control(http_word_at(work, pos)))
+			break;
+		pos += 8;
+	}
+	work->pos = pos;
+}
+
 /*
  * Reads on until an action is due (then returns 1), or at most HTTP_SCAN bytes and what may be
  * skipped (0). -1: the tables cannot be read.
  */
 HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work *work)
 {
-	__u32 pos, state, end, first_action, class_count, byte = 0;
+	__u32 from, pos, state, end, first_action, class_count, byte = 0;
 	__u64 classes, next;
 	int acts = 0;
 
 	if (!arena || !work)
 		return -1;
-	pos = work->pos;
+	from = work->pos;
+	if (work->run.state == work->cursor.skip && !work->cursor.lane && !work->cursor.flags)
+		http_skip(work);
+	/* From memory, of which the verifier knows nothing: however far was skipped, go on alike.
+	 */
+	pos = *(volatile __u32 *)&work->pos;
 	end = work->filled;
 	state = work->run.state;
 	classes = work->cursor.classes;
 	next = work->cursor.next;
 	class_count = work->cursor.class_count;
 	first_action = work->cursor.first_action;
-	if (state == work->cursor.skip && !work->cursor.lane && !work->cursor.flags) {
-		for (int i = 0; i < HTTP_WINDOW / 8; i++) {
-			if (pos + 8 > end || pos > HTTP_WINDOW - 8 ||
-			    http_has_control(http_word_at(work, pos)))
-				break;
-			pos += 8;
-		}
-	}
 	for (int i = 0; i < HTTP_SCAN; i++) {
 		const __u8 *class;
 		const __u16 *cell;
@@ -323,7 +334,7 @@ HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work 
 			break;
 		}
 	}
-	work->run.head_bytes += pos - work->pos;
+	work->run.head_bytes += pos - from;
 	work->pos = pos;
 	work->run.state = state;
 	work->byte = byte;

@@ -532,6 +532,7 @@ static __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pk
 	};
 	enum http_outcome outcome;
 	__u32 zero = 0;
+	int act;
 
 	config = bpf_map_lookup_elem(&weft_config, &zero);
 	if (!read || !r.arena || !config || !flow)
@@ -571,7 +572,9 @@ static __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pk
 	} else {
 		outcome = http_to_pod_segment(&r);
 	}
-	int act = http_to_pod_conclude(&r, outcome);
+	/* From memory: the verifier shall follow what comes once, not once per way to get here. */
+	WRITE_ONCE(read->outcome, outcome);
+	act = http_to_pod_conclude(&r, READ_ONCE(read->outcome));
 
 	http_flow_release(&flow->busy);
 	return act;

@@ -3,6 +3,7 @@
 with what clients experienced."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -268,6 +269,33 @@ def test_tap_outlives_the_agent(cluster):
         request(cluster, [("GET", "/status/200")])
         wait_until(lambda: len(tap.items) == 2, 5, "the second request")
     assert tap.said.count("waiting for it") == 1
+
+
+def test_tap_says_what_it_could_not_show(cluster):
+    """The ring buffer holds about 4,500 requests while nobody takes them out."""
+    times, clients = 1700, 4
+    address = cluster.pods["api"]["addresses"][0]
+    call = [PYTHON, "-c", CLIENT, json.dumps([address, [("GET", "/status/207")] * times])]
+    agent = cluster.pid("a")
+    with Tap(cluster) as tap:
+        wait_until(lambda: sample(cluster) == (1 << 32) - 1, 5, "all requests are events")
+        before = counted(cluster)
+        os.kill(agent, signal.SIGSTOP)
+        try:
+            running = [cluster.mesh.popen("caller", *call, stdout=subprocess.PIPE)
+                       for _ in range(clients)]
+            assert all(json.loads(one.communicate(timeout=60)[0]) == [207] * times
+                       for one in running)
+        finally:
+            os.kill(agent, signal.SIGCONT)
+        wait_until(lambda: tap.items and request(cluster, [("PUT", "/status/208")]) and
+                   tap.items[-1].get("status") == 208, 10, "tap goes on")
+        seen = [one for one in tap.items if one["status"] == 207]
+    lost = sum(int(number) for number in re.findall(r"(\d+) events were lost", tap.said))
+    assert lost > 500 and "not seen" not in tap.said
+    # Closed connections are events as well, one at each end.
+    assert 0 <= len(seen) + lost - times * clients <= 2 * clients
+    assert counted(cluster, status_class="2xx") >= before + times * clients
 
 
 @pytest.mark.parametrize("options, words", [

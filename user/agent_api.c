@@ -108,6 +108,7 @@ static struct json_object *status_pod(const struct agent *agent, const struct de
 	add_text(pod, "uid", local->uid);
 	add_number(pod, "ifindex", place ? place->ifindex : 0);
 	add_number(pod, "netns_cookie", place ? place->netns_cookie : 0);
+	json_object_object_add(pod, "nsid", json_object_new_int(place ? place->nsid : -1));
 	add_bool(pod, "attached", place && agent_pod_attached(agent, place));
 	return pod;
 }
@@ -137,6 +138,7 @@ static void handle_status(const struct server_request *request, struct server_re
 	(void)request;
 	add_text(status, "node", agent->config->node);
 	add_text(status, "trust_domain", agent->config->trust_domain);
+	add_number(status, "max_head", agent->config->max_head);
 	add_number(status, "pid", (uint64_t)getpid());
 	add_text(status, "version", WEFT_VERSION);
 	add_number(status, "abi", WEFT_ABI_VERSION);

@@ -96,7 +96,7 @@ def test_a_changed_entry_of_every_map(cluster):
         key, value = entries(cluster, name)[0]
         update(cluster, name, key, flip(value))
     key, _ = entries(cluster, "weft_policy")[0]
-    update(cluster, "weft_policy", key, ["0x02", "0x00", "0x00", "0x00"])
+    update(cluster, "weft_policy", key, ["0x02"] + ["0x00"] * 7)
     found = differences(cluster)
     assert found["weft_ident", "differs"] == [addresses[0]], found
     for name in ("weft_iface", "weft_netns", "weft_service", "weft_policy"):

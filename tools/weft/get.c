@@ -7,6 +7,7 @@
 #include "policy/reason.h"
 #include "tools/weft/cli.h"
 #include "tools/weft/kernel.h"
+#include "tools/weft/kernel_http.h"
 #include "tools/weft/output.h"
 #include "tools/weft/requests.h"
 
@@ -64,6 +65,38 @@ static int view_identities(struct view *view)
 	return 0;
 }
 
+/* An entry of weft_policy, for each rule that it names. */
+struct policy_rows {
+	struct view *view;
+	const struct desired_dest *dest;
+	const struct desired_entry *entry;
+	bool added;
+};
+
+static struct json_object *add_policy(const struct policy_rows *rows)
+{
+	const struct desired_entry *entry = rows->entry;
+	struct json_object *row = add_row(rows->view);
+
+	put_name(rows->view, row, "source", WEFT_NAME_IDENTITY, entry->src_identity);
+	put_name(rows->view, row, "destination", WEFT_NAME_IDENTITY, rows->dest->identity);
+	json_put_string(row, "protocol", protocol_name(entry->proto));
+	if (entry->port == WEFT_ANY_PORT)
+		json_put_string(row, "port", "any");
+	else
+		json_put_number(row, "port", entry->port);
+	json_put_string(row, "action", entry->action == WEFT_POLICY_ALLOW ? "allow" : "http");
+	return row;
+}
+
+static void add_policy_rule(uint32_t rule, void *context)
+{
+	struct policy_rows *rows = context;
+
+	request_put_rule(add_policy(rows), rows->view->names, rule);
+	rows->added = true;
+}
+
 static int view_policies(struct view *view)
 {
 	size_t d, e;
@@ -72,18 +105,13 @@ static int view_policies(struct view *view)
 		const struct desired_dest *dest = &view->found.dests[d];
 
 		for (e = 0; e < dest->entry_count; e++) {
-			const struct desired_entry *entry = &dest->entries[e];
-			struct json_object *row = add_row(view);
+			struct policy_rows rows = { view, dest, &dest->entries[e], false };
 
-			put_name(view, row, "source", WEFT_NAME_IDENTITY, entry->src_identity);
-			put_name(view, row, "destination", WEFT_NAME_IDENTITY, dest->identity);
-			json_put_string(row, "protocol", protocol_name(entry->proto));
-			if (entry->port == WEFT_ANY_PORT)
-				json_put_string(row, "port", "any");
-			else
-				json_put_number(row, "port", entry->port);
-			json_put_string(row, "action",
-					entry->action == WEFT_POLICY_ALLOW ? "allow" : "http");
+			if (dest->entries[e].action == WEFT_POLICY_HTTP)
+				kernel_each_rule(dest, dest->entries[e].mask, add_policy_rule,
+						 &rows);
+			if (!rows.added)
+				add_policy(&rows);
 		}
 	}
 	return 0;
@@ -190,7 +218,8 @@ static const struct column identity_columns[] = {
 static const struct column policy_columns[] = {
 	{ "SOURCE", "source", COLUMN_TEXT },	 { "DESTINATION", "destination", COLUMN_TEXT },
 	{ "PROTOCOL", "protocol", COLUMN_TEXT }, { "PORT", "port", COLUMN_NUMBER },
-	{ "ACTION", "action", COLUMN_TEXT },	 { 0 },
+	{ "ACTION", "action", COLUMN_TEXT },	 { "TRAFFICTARGET", "traffic_target", COLUMN_TEXT },
+	{ "ROUTE", "route", COLUMN_TEXT },	 { 0 },
 };
 static const struct column table_columns[] = {
 	{ "SERVICE", "service", COLUMN_TEXT },

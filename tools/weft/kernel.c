@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/maps_http.h"
 #include "policy/memory.h"
+#include "tools/weft/kernel_http.h"
 
 static int seed_name(const void *key, const void *value, void *context)
 {
@@ -42,7 +44,8 @@ const char *kernel_name(const struct names *names, enum weft_name_kind kind, uin
 
 /* A destination as the kernel has it: kept sorted by identity, in step with desired.dests. */
 struct read_dest {
-	uint32_t identity, generation;
+	uint32_t identity;
+	struct weft_dest value;
 };
 
 struct reading {
@@ -71,7 +74,7 @@ static int read_dest(const void *key, const void *value, void *context)
 			       sizeof(*reading->dests));
 
 	memcpy(&reading->dests[i].identity, key, sizeof(reading->dests[i].identity));
-	reading->dests[i].generation = ((const struct weft_dest *)value)->generation;
+	memcpy(&reading->dests[i].value, value, sizeof(reading->dests[i].value));
 	return 0;
 }
 
@@ -93,7 +96,7 @@ static int read_entry(const void *raw_key, const void *raw_value, void *context)
 	if (reading->dest_count)
 		owner = bsearch(&wanted, reading->dests, reading->dest_count, sizeof(*owner),
 				compare_dest);
-	if (!owner || owner->generation != key->generation) {
+	if (!owner || owner->value.generation != key->generation) {
 		reading->orphans++;
 		return 0;
 	}
@@ -105,6 +108,7 @@ static int read_entry(const void *raw_key, const void *raw_value, void *context)
 		.port = key->port,
 		.proto = key->proto,
 		.action = (uint8_t)value->action,
+		.mask = value->mask,
 	};
 	return 0;
 }
@@ -168,6 +172,25 @@ static void sort(void *items, size_t count, size_t size, int (*compare)(const vo
 		qsort(items, count, size, compare);
 }
 
+static int read_programs(struct reading *reading)
+{
+	struct maps_http *http;
+	size_t i = 0;
+	int err;
+
+	while (i < reading->dest_count && !reading->dests[i].value.http)
+		i++;
+	if (i == reading->dest_count)
+		return 0;
+	err = maps_http_copy(reading->maps, &http);
+	if (err)
+		return err;
+	for (i = 0; i < reading->dest_count; i++)
+		kernel_copy_program(http, &reading->dests[i].value, &reading->found->dests[i]);
+	maps_http_close(http);
+	return 0;
+}
+
 static int read_policies(struct reading *reading)
 {
 	struct desired *found = reading->found;
@@ -180,6 +203,8 @@ static int read_policies(struct reading *reading)
 			    sizeof(*found->dests));
 		found->dests[i].identity = reading->dests[i].identity;
 	}
+	if (!err)
+		err = read_programs(reading);
 	if (!err)
 		err = maps_each(reading->maps, MAP_POLICY, read_entry, reading);
 	for (i = 0; i < found->dest_count; i++)

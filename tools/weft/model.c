@@ -18,6 +18,8 @@ static void model_take_facts(struct model *model)
 
 	model->facts.node = json_text(model->status, "node");
 	model->facts.trust_domain = json_text(model->status, "trust_domain");
+	model->facts.max_head =
+		(uint32_t)json_object_get_uint64(json_member(model->status, "max_head"));
 	model->host_addresses = memory_alloc((count + 1) * sizeof(*model->host_addresses));
 	for (i = 0; i < count; i++) {
 		const char *text = json_text(json_object_array_get_idx(list, i), "");

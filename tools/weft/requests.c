@@ -25,7 +25,7 @@ const struct column request_columns[] = {
 	{ 0 },
 };
 
-static void put_rule(struct json_object *row, const struct names *names, uint32_t id)
+void request_put_rule(struct json_object *row, const struct names *names, uint32_t id)
 {
 	const struct weft_name *name = names_lookup(names, WEFT_NAME_RULE, id);
 	char text[KERNEL_NAME_LEN];
@@ -98,7 +98,7 @@ int requests_add_rows(const struct maps *maps, const struct names *names, struct
 		put_workload(row, names, "source", edge.src_workload);
 		put_workload(row, names, "destination", edge.dst_workload);
 		json_put_number(row, "port", edge.port);
-		put_rule(row, names, edge.rule);
+		request_put_rule(row, names, edge.rule);
 		put_statuses(row, &edge);
 		put_latencies(row, &edge);
 		json_object_array_add(rows, row);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loader/loader.h"
+#include "loader/maps_http.h"
 #include "tools/weft/agent.h"
 #include "tools/weft/cli.h"
 #include "tools/weft/output.h"
@@ -76,6 +77,49 @@ static void add_map(const struct maps *maps, enum map_id id, struct json_object 
 	json_object_array_add(list, json);
 }
 
+struct programs {
+	const struct maps_http *http;
+	uint64_t count, bytes;
+};
+
+static int add_http_program(const void *key, const void *value, void *context)
+{
+	struct programs *programs = context;
+	const struct weft_http_program *program =
+		maps_http_get(programs->http, ((const struct weft_dest *)value)->http);
+
+	(void)key;
+	if (program) {
+		programs->count++;
+		programs->bytes += program->size;
+	}
+	return 0;
+}
+
+/* One element for the kernel, programs for people; those in force. */
+static void add_arena(const struct maps *maps, struct json_object *list)
+{
+	struct json_object *json;
+	struct programs programs = { 0 };
+	struct maps_http *http;
+	struct map_fill fill;
+
+	if (maps_fill(maps, MAP_HTTP, &fill) || maps_http_copy(maps, &http))
+		return;
+	programs.http = http;
+	maps_each(maps, MAP_DEST, add_http_program, &programs);
+	maps_http_close(http);
+	json = json_object_new_object();
+	json_put_string(json, "name", fill.name);
+	json_put_string(json, "type", fill.type);
+	json_put_number(json, "id", fill.id);
+	json_put_number(json, "entries", programs.count);
+	json_put_share(json, "fill", (double)programs.bytes / WEFT_HTTP_ARENA);
+	json_put_number(json, "max_entries", fill.max_entries);
+	json_put_number(json, "memory_bytes", fill.memory_bytes);
+	json_object_array_add(list, json);
+}
+
 static void add_kernel(const struct cli *cli, struct json_object *status)
 {
 	struct json_object *list = json_object_new_array();
@@ -92,7 +136,10 @@ static void add_kernel(const struct cli *cli, struct json_object *status)
 	if (!cli_open_maps(cli, &maps))
 		return;
 	for (id = 0; id < MAP_ID_COUNT; id++)
-		add_map(&maps, id, list);
+		if (id == MAP_HTTP)
+			add_arena(&maps, list);
+		else
+			add_map(&maps, id, list);
 	maps_close(&maps);
 }
 

@@ -95,8 +95,10 @@ static int rule_compare(const void *a, const void *b)
 
 static bool rule_equal(const void *want, const void *found)
 {
-	return ((const struct rule *)want)->entry.action ==
-	       ((const struct rule *)found)->entry.action;
+	const struct desired_entry *w = &((const struct rule *)want)->entry;
+	const struct desired_entry *f = &((const struct rule *)found)->entry;
+
+	return w->action == f->action && w->mask == f->mask;
 }
 
 static void rule_describe(const struct verify *verify, const void *item, char *text, size_t size)
@@ -162,6 +164,48 @@ static void verify_rules(struct verify *verify)
 	free(found);
 }
 
+static bool program_equal(const void *want, const void *found)
+{
+	const struct desired_dest *w = want, *f = found;
+
+	return w->http_size == f->http_size && !memcmp(w->http, f->http, w->http_size);
+}
+
+static void program_describe(const struct verify *verify, const void *item, char *text, size_t size)
+{
+	char name[KERNEL_NAME_LEN];
+
+	snprintf(text, size, "HTTP rules of %s",
+		 kernel_name(verify->names, WEFT_NAME_IDENTITY,
+			     ((const struct desired_dest *)item)->identity, name));
+}
+
+/* The destinations that have a program; they stay the owner of all. */
+static struct desired_dest *programs_of(const struct desired *desired, size_t *count)
+{
+	struct desired_dest *dests = memory_alloc((desired->dest_count + 1) * sizeof(*dests));
+	size_t i;
+
+	*count = 0;
+	for (i = 0; i < desired->dest_count; i++)
+		if (desired->dests[i].http)
+			dests[(*count)++] = desired->dests[i];
+	return dests;
+}
+
+static void verify_programs(struct verify *verify)
+{
+	size_t want_count, found_count;
+	struct desired_dest *want = programs_of(&verify->want, &want_count);
+	struct desired_dest *found = programs_of(&verify->found, &found_count);
+
+	compare_lists(verify, &(struct list){ "weft_http", want, found, want_count, found_count,
+					      sizeof(*want), desired_compare_dests, program_equal,
+					      program_describe });
+	free(want);
+	free(found);
+}
+
 static bool verify_tables(struct verify *verify)
 {
 	const struct desired *want = &verify->want, *found = &verify->found;
@@ -178,6 +222,7 @@ static bool verify_tables(struct verify *verify)
 				      found->peer_count, sizeof(struct desired_peer),
 				      desired_compare_peers, peer_equal, peer_describe });
 	verify_rules(verify);
+	verify_programs(verify);
 	compare_lists(verify,
 		      &(struct list){ "weft_service", want->services, found->services,
 				      want->service_count, found->service_count,
@@ -197,10 +242,15 @@ static int place_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Interfaces are told of HTTP rules for some time after there were any. */
 static bool place_equal(const void *want, const void *found)
 {
-	return !memcmp(&((const struct place *)want)->local, &((const struct place *)found)->local,
-		       sizeof(struct weft_local));
+	const struct weft_local *w = &((const struct place *)want)->local;
+	struct weft_local f = ((const struct place *)found)->local;
+
+	if (!(w->peer.flags & WEFT_PEER_HTTP))
+		f.peer.flags &= ~(uint32_t)WEFT_PEER_HTTP;
+	return !memcmp(w, &f, sizeof(f));
 }
 
 static void place_describe(const struct verify *verify, const void *item, char *text, size_t size)
@@ -239,6 +289,21 @@ static int places_take(const void *key, const void *value, void *context)
 	return 0;
 }
 
+static struct weft_local local_want(const struct verify *verify, const struct places *places,
+				    const struct desired_local *pod, struct json_object *status)
+{
+	struct desired_dest key = { .identity = pod->local.peer.identity }, *dest = NULL;
+	struct weft_local local = pod->local;
+
+	local.nsid = json_object_get_int(json_member(status, "nsid"));
+	if (verify->want.dest_count)
+		dest = bsearch(&key, verify->want.dests, verify->want.dest_count, sizeof(key),
+			       desired_compare_dests);
+	if (places->map == MAP_IFACE && dest && dest->http)
+		local.peer.flags |= WEFT_PEER_HTTP;
+	return local;
+}
+
 /* Where the agent found the pods, and what belongs there. */
 static void places_want(struct places *places, struct verify *verify)
 {
@@ -257,8 +322,9 @@ static void places_want(struct places *places, struct verify *verify)
 		}
 		at = memory_grow(&places->items, &places->count, &places->capacity,
 				 sizeof(*places->items));
-		places->items[at] =
-			(struct place){ .key = key, .local = local->local, .pod = local };
+		places->items[at] = (struct place){ .key = key,
+						    .local = local_want(verify, places, local, pod),
+						    .pod = local };
 	}
 }
 

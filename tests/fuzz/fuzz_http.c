@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "unit/http_differential.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { WORLDS = 6, SEED = 11 };
@@ -39,6 +40,17 @@ static void world_make(struct world *world, uint64_t seed)
 	engine_load(world->engine, world->call.dest->http, world->call.dest->http_size);
 }
 
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	size_t i;
+
+	(void)argc;
+	(void)argv;
+	for (i = 0; i < WORLDS; i++)
+		world_make(&worlds[i], SEED + i);
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world *world;
@@ -46,8 +58,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	world = &worlds[data[0] % WORLDS];
-	if (!world->cluster)
-		world_make(world, SEED + data[0] % WORLDS);
 	world->dice = (struct dice){ .state = data[1] };
 	if (!http_compare_stream(&world->call, world->engine, (const char *)data + 2, size - 2))
 		abort();

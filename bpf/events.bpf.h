@@ -13,6 +13,8 @@
 
 enum event_limit {
 	EVENT_WAKE_BYTES = 128 * 1024, /* an eighth of the ring */
+	EVENT_PACE_NS = 1000000,       /* a thousand frequent events a second and CPU... */
+	EVENT_BURST = 4000,	       /* ...and as many more at once */
 };
 
 static __always_inline void stat_add(enum weft_stat stat)
@@ -63,17 +65,39 @@ static __always_inline void verdict_count(const struct weft_verdict_key *key)
 }
 
 /*
- * Takes a complete record; copies it into the ring buffer or counts the loss.
  * Waking the agent for every event would cost more than the connection that it
  * tells of: the agent looks by itself, and is woken when the ring fills.
  */
-static __always_inline void event_emit(struct weft_event *event)
+static __always_inline __u64 event_wakeup(void)
 {
 	__u64 pending = bpf_ringbuf_query(&weft_events, BPF_RB_AVAIL_DATA);
-	__u64 flags = pending < EVENT_WAKE_BYTES ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
 
+	return pending < EVENT_WAKE_BYTES ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+}
+
+/*
+ * Is there time for one more of the events that ordinary traffic makes? Beyond some thousands a
+ * second nobody reads them, and to write one costs as much as all the counting. The events told
+ * so far are paid for by `paid_ns`, which is never further ahead than a burst.
+ */
+static __always_inline bool event_is_in_pace(__u64 now_ns)
+{
+	__u32 index = 0;
+	__u64 *paid_ns = bpf_map_lookup_elem(&weft_pace, &index);
+
+	if (!paid_ns)
+		return true;
+	if (*paid_ns > now_ns + (__u64)EVENT_PACE_NS * EVENT_BURST)
+		return false;
+	*paid_ns = (*paid_ns > now_ns ? *paid_ns : now_ns) + EVENT_PACE_NS;
+	return true;
+}
+
+/* Takes a complete record; copies it into the ring buffer or counts the loss. */
+static __always_inline void event_emit(struct weft_event *event)
+{
 	event->time_ns = bpf_ktime_get_ns();
-	if (bpf_ringbuf_output(&weft_events, event, sizeof(*event), flags))
+	if (bpf_ringbuf_output(&weft_events, event, sizeof(*event), event_wakeup()))
 		stat_add(WEFT_STAT_EVENTS_LOST);
 }
 

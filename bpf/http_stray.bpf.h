@@ -14,6 +14,7 @@
 #include "maps.bpf.h"
 #include "packet.bpf.h"
 #include "policy.bpf.h"
+#include "record.bpf.h"
 
 enum { HTTP_STRAY_LISTEN = 10 /* TCP_LISTEN, an anonymous enum's */ };
 
@@ -52,7 +53,6 @@ static __noinline bool http_stray_is_inbound(struct __sk_buff *skb, const struct
 	enum weft_direction direction = WEFT_DIRECTION_UNKNOWN;
 	struct bpf_sock_tuple tuple;
 	struct bpf_sock *sk, *full;
-	struct weft_sock *record;
 
 	if (local->nsid < 0)
 		return true;
@@ -61,11 +61,8 @@ static __noinline bool http_stray_is_inbound(struct __sk_buff *skb, const struct
 	if (!sk)
 		return false; /* nobody gets it */
 	full = bpf_sk_fullsock(sk);
-	if (full) {
-		record = bpf_sk_storage_get(&weft_sock, full, NULL, 0);
-		if (record)
-			direction = record->direction;
-	}
+	if (full)
+		direction = record_direction(full);
 	if (sk->state == HTTP_STRAY_LISTEN)
 		direction = WEFT_DIRECTION_INBOUND;
 	bpf_sk_release(sk);

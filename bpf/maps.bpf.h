@@ -116,6 +116,18 @@ struct {
 	__type(value, struct weft_udp_peer);
 } weft_udp_peer SEC(".maps") __weak;
 
+/*
+ * TCP connections by socket cookie, established to closed. Writer: sockops. Readers: sockops,
+ * agent. Allocated beforehand, which costs a connection a third of what its own memory would. Full:
+ * weft_sock takes the rest.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u64);
+	__type(value, struct weft_conn);
+} weft_conn SEC(".maps") __weak;
+
 /* Per socket record. Writer: cgroup programs, sockops. Readers: the same, sock_diag. Lives with the
  * socket. */
 struct {
@@ -177,6 +189,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } weft_events SEC(".maps") __weak;
+
+/* When the closes told so far are paid for, see event_is_in_pace(). Writer and reader: sockops. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} weft_pace SEC(".maps") __weak;
 
 /* Names behind numbers. Writer: agent, before a number is used. Readers: people, the next agent. */
 struct {

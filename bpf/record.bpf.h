@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Where the record (weft_sock) of what an application asked for is kept. */
+/* What is kept of a socket: weft_sock, what the application asked for; weft_conn, who opened it. */
 #ifndef WEFT_RECORD_BPF_H
 #define WEFT_RECORD_BPF_H
 
@@ -42,6 +42,25 @@ static __always_inline struct weft_sock *record_get(struct bpf_sock *sk, __u8 pr
 			return record;
 	}
 	return bpf_sk_storage_get(&weft_sock, sk, NULL, flags);
+}
+
+/* Who opened the connection of a full socket; for programs that are not given its cookie. */
+static __always_inline enum weft_direction record_direction(struct bpf_sock *sk)
+{
+	struct weft_sock *record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
+	struct weft_conn *conn;
+	struct tcp_sock *tcp;
+	__u64 cookie;
+
+	if (record && record->conn.start_ns)
+		return record->conn.direction;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return WEFT_DIRECTION_UNKNOWN;
+	/* It has one since its connection was noted. */
+	cookie = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter;
+	conn = bpf_map_lookup_elem(&weft_conn, &cookie);
+	return conn ? conn->direction : WEFT_DIRECTION_UNKNOWN;
 }
 
 #endif /* WEFT_RECORD_BPF_H */

@@ -275,13 +275,13 @@ static __always_inline void socket_remember(const struct socket_call *call,
 		stat_add(WEFT_STAT_SOCK_STORAGE_FAILED);
 		return;
 	}
-	sock->start_ns = 0;
-	sock->direction = WEFT_DIRECTION_UNKNOWN;
+	sock->conn = (struct weft_conn){
+		.service = call->verdict.service,
+		.backend = call->verdict.backend,
+	};
 	sock->vip = call->asked;
 	sock->endpoint = call->dst;
 	sock->endpoint_port = call->dst_port;
-	sock->service = call->verdict.service;
-	sock->backend = call->verdict.backend;
 	sock->vip_port = call->asked_port;
 }
 

@@ -59,48 +59,75 @@ static __always_inline void sockops_ends_init(struct sockops_ends *ends, struct 
  * Who talks to whom, once: the pod or its peer may be gone from the maps when
  * the connection closes, and the close belongs to the edge of the opening.
  */
-static __always_inline void sockops_identify(struct weft_sock *record,
-					     const struct weft_peer *local,
+static __always_inline void sockops_identify(struct weft_conn *conn, const struct weft_peer *local,
 					     const struct weft_peer *remote,
 					     enum weft_direction direction)
 {
 	bool outbound = direction == WEFT_DIRECTION_OUTBOUND;
 
-	record->direction = direction;
-	record->src_identity = outbound ? local->identity : remote->identity;
-	record->src_workload = outbound ? local->workload : remote->workload;
-	record->dst_identity = outbound ? remote->identity : local->identity;
-	record->dst_workload = outbound ? remote->workload : local->workload;
+	conn->direction = direction;
+	conn->src_identity = outbound ? local->identity : remote->identity;
+	conn->src_workload = outbound ? local->workload : remote->workload;
+	conn->dst_identity = outbound ? remote->identity : local->identity;
+	conn->dst_workload = outbound ? remote->workload : local->workload;
 }
 
 static __always_inline struct weft_edge *sockops_edge(const struct sockops_ends *ends,
-						      const struct weft_sock *record)
+						      const struct weft_conn *conn)
 {
-	bool outbound = record->direction == WEFT_DIRECTION_OUTBOUND;
+	bool outbound = conn->direction == WEFT_DIRECTION_OUTBOUND;
 	struct weft_edge_key key = {
-		.src_workload = record->src_workload,
-		.dst_workload = record->dst_workload,
+		.src_workload = conn->src_workload,
+		.dst_workload = conn->dst_workload,
 		/* Which service a caller meant is known at its own end only. */
-		.service = outbound ? record->service : 0,
-		.backend = outbound ? record->backend : 0,
+		.service = conn->service,
+		.backend = conn->backend,
 		.port = outbound ? ends->remote_port : ends->local_port,
 		.proto = IPPROTO_TCP,
-		.direction = record->direction,
+		.direction = conn->direction,
 	};
 
 	return edge_get(&key);
 }
 
-/* An MPTCP subflow carries the connection that the application opened on the MPTCP socket. */
-static __always_inline void sockops_inherit(struct bpf_sock *sk, struct weft_sock *record)
+/*
+ * What was called: from the socket's own record or, for an MPTCP subflow, from that of the socket
+ * that the application opened.
+ */
+static __always_inline void sockops_called(struct bpf_sock *sk, const struct weft_sock *record,
+					   struct weft_conn *conn)
 {
 	bool is_mptcp;
-	struct weft_sock *parent = record_of_mptcp(sk, 0, &is_mptcp);
 
-	if (!parent || !parent->vip_port)
+	if (!record || !record->vip_port)
+		record = record_of_mptcp(sk, 0, &is_mptcp);
+	if (!record || !record->vip_port)
 		return;
-	record->service = parent->service;
-	record->backend = parent->backend;
+	conn->service = record->conn.service;
+	conn->backend = record->conn.backend;
+}
+
+static __noinline int sockops_refuse(const struct sockops_ends *ends, const struct weft_peer *local,
+				     const struct weft_peer *remote, enum weft_reason reason)
+{
+	struct weft_event event = {
+		.reason = reason,
+		.src = ends->remote_addr,
+		.dst = ends->local_addr,
+		.src_port = ends->remote_port,
+		.dst_port = ends->local_port,
+		.proto = IPPROTO_TCP,
+		.hook = WEFT_HOOK_ACCEPT,
+		.action = WEFT_VERDICT_DENY,
+		.direction = WEFT_DIRECTION_INBOUND,
+		.src_identity = remote->identity,
+		.dst_identity = local->identity,
+		.src_workload = remote->workload,
+		.dst_workload = local->workload,
+	};
+
+	verdict_report(&event);
+	return 0;
 }
 
 /*
@@ -113,24 +140,33 @@ static __always_inline void sockops_judge(const struct sockops_ends *ends,
 					  const struct weft_peer *local,
 					  const struct weft_peer *remote)
 {
-	struct weft_event event = {
-		.src = ends->remote_addr,
-		.dst = ends->local_addr,
-		.src_port = ends->remote_port,
-		.dst_port = ends->local_port,
-		.proto = IPPROTO_TCP,
-		.hook = WEFT_HOOK_ACCEPT,
-		.direction = WEFT_DIRECTION_INBOUND,
-		.src_identity = remote->identity,
-		.dst_identity = local->identity,
-		.src_workload = remote->workload,
-		.dst_workload = local->workload,
-	};
+	enum weft_reason reason = policy_judge(local, remote, IPPROTO_TCP, ends->local_port);
 
-	event.reason = policy_judge(local, remote, IPPROTO_TCP, ends->local_port);
-	event.action = policy_action(local->flags, event.reason);
-	if (event.action == WEFT_VERDICT_DENY)
-		verdict_report(&event);
+	if (policy_action(local->flags, reason) == WEFT_VERDICT_DENY)
+		sockops_refuse(ends, local, remote, reason);
+}
+
+/*
+ * Notes a connection until it closes: in the socket's record if it has one. Otherwise in the table,
+ * which is cheaper than to give it one, unless the table is full.
+ */
+static __always_inline bool sockops_note(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					 struct weft_sock *record, const struct weft_conn *conn)
+{
+	__u64 cookie;
+
+	if (!record) {
+		cookie = bpf_get_socket_cookie(ctx);
+		if (!bpf_map_update_elem(&weft_conn, &cookie, conn, BPF_ANY))
+			return true;
+		record = bpf_sk_storage_get(&weft_sock, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	}
+	if (!record) {
+		stat_add(WEFT_STAT_SOCK_STORAGE_FAILED);
+		return false;
+	}
+	record->conn = *conn;
+	return true;
 }
 
 static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_direction direction)
@@ -138,6 +174,7 @@ static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_d
 	struct bpf_sock *sk = ctx->sk;
 	const struct weft_local *local;
 	struct sockops_ends ends = {};
+	struct weft_conn conn = {};
 	struct weft_sock *record;
 	struct weft_edge *edge;
 	struct weft_peer peer;
@@ -150,19 +187,17 @@ static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_d
 	local = bpf_map_lookup_elem(&weft_netns, &netns);
 	if (!local)
 		return;
-	record = bpf_sk_storage_get(&weft_sock, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!record) {
-		stat_add(WEFT_STAT_SOCK_STORAGE_FAILED);
-		return;
-	}
-	if (direction == WEFT_DIRECTION_OUTBOUND && !record->vip_port)
-		sockops_inherit(sk, record);
+	record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
+	if (direction == WEFT_DIRECTION_OUTBOUND)
+		sockops_called(sk, record, &conn);
 	peer = peer_from_addr(&ends.remote_addr);
 	if (direction == WEFT_DIRECTION_INBOUND && !addr_is_own(local, &ends.remote_addr))
 		sockops_judge(&ends, &local->peer, &peer);
-	sockops_identify(record, &local->peer, &peer, direction);
-	record->start_ns = bpf_ktime_get_ns();
-	edge = sockops_edge(&ends, record);
+	sockops_identify(&conn, &local->peer, &peer, direction);
+	conn.start_ns = bpf_ktime_get_ns();
+	if (!sockops_note(ctx, sk, record, &conn))
+		return;
+	edge = sockops_edge(&ends, &conn);
 	if (edge)
 		edge->opened++;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
@@ -197,62 +232,94 @@ static __always_inline struct sockops_bytes sockops_payload(struct bpf_sock_ops 
 	return bytes;
 }
 
-static __always_inline void sockops_tell(const struct sockops_ends *ends,
-					 const struct weft_sock *record, struct weft_event *event)
+/* Written where it is read, as it is the most frequent event. */
+static __always_inline void sockops_tell(struct bpf_sock_ops *ctx, const struct sockops_ends *ends,
+					 const struct weft_conn *conn,
+					 const struct sockops_bytes *bytes, __u64 now)
 {
-	bool outbound = record->direction == WEFT_DIRECTION_OUTBOUND;
+	bool outbound = conn->direction == WEFT_DIRECTION_OUTBOUND;
+	struct weft_event *event;
 
-	event->type = WEFT_EVENT_TCP_CLOSE;
-	event->proto = IPPROTO_TCP;
-	event->direction = record->direction;
-	event->service = outbound ? record->service : 0;
-	event->backend = outbound ? record->backend : 0;
-	event->src = outbound ? ends->local_addr : ends->remote_addr;
-	event->dst = outbound ? ends->remote_addr : ends->local_addr;
-	event->src_port = outbound ? ends->local_port : ends->remote_port;
-	event->dst_port = outbound ? ends->remote_port : ends->local_port;
-	event->src_identity = record->src_identity;
-	event->dst_identity = record->dst_identity;
-	event->src_workload = record->src_workload;
-	event->dst_workload = record->dst_workload;
-	event_emit(event);
+	if (!event_is_in_pace(now)) {
+		stat_add(WEFT_STAT_CLOSES_UNTOLD);
+		return;
+	}
+	event = bpf_ringbuf_reserve(&weft_events, sizeof(*event), 0);
+	if (!event) {
+		stat_add(WEFT_STAT_EVENTS_LOST);
+		return;
+	}
+	*event = (struct weft_event){
+		.time_ns = now,
+		.type = WEFT_EVENT_TCP_CLOSE,
+		.proto = IPPROTO_TCP,
+		.direction = conn->direction,
+		.service = conn->service,
+		.backend = conn->backend,
+		.src = outbound ? ends->local_addr : ends->remote_addr,
+		.dst = outbound ? ends->remote_addr : ends->local_addr,
+		.src_port = outbound ? ends->local_port : ends->remote_port,
+		.dst_port = outbound ? ends->remote_port : ends->local_port,
+		.src_identity = conn->src_identity,
+		.dst_identity = conn->dst_identity,
+		.src_workload = conn->src_workload,
+		.dst_workload = conn->dst_workload,
+		.bytes_to_dst = outbound ? bytes->sent : bytes->received,
+		.bytes_to_src = outbound ? bytes->received : bytes->sent,
+		.duration_us = (now - conn->start_ns) / 1000,
+		.srtt_us = ctx->srtt_us >> 3,
+		.retransmits = ctx->total_retrans,
+	};
+	bpf_ringbuf_submit(event, event_wakeup());
+}
+
+static __always_inline void sockops_count(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					  const struct weft_conn *conn, __u32 old_state)
+{
+	bool outbound = conn->direction == WEFT_DIRECTION_OUTBOUND;
+	__u64 now = bpf_ktime_get_ns();
+	struct sockops_ends ends = {};
+	struct sockops_bytes bytes;
+	struct weft_edge *edge;
+
+	sockops_ends_init(&ends, ctx);
+	bytes = sockops_payload(ctx, sk, old_state, conn->direction);
+	edge = sockops_edge(&ends, conn);
+	if (edge) {
+		edge->closed++;
+		edge->bytes_to_dst += outbound ? bytes.sent : bytes.received;
+		edge->bytes_to_src += outbound ? bytes.received : bytes.sent;
+		edge->retransmits += ctx->total_retrans;
+		edge->duration_us += (now - conn->start_ns) / 1000;
+		edge->srtt_us += ctx->srtt_us >> 3;
+	}
+	sockops_tell(ctx, &ends, conn, &bytes, now);
 }
 
 static __always_inline void sockops_closed(struct bpf_sock_ops *ctx, __u32 old_state)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct sockops_ends ends = {};
-	struct sockops_bytes bytes;
-	struct weft_event event = {};
 	struct weft_sock *record;
-	struct weft_edge *edge;
-	bool outbound;
+	struct weft_conn *noted;
+	struct weft_conn conn;
+	__u64 cookie;
 
 	if (!sk)
 		return;
 	record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
-	if (!record || !record->start_ns)
-		return;
-	sockops_ends_init(&ends, ctx);
-	outbound = record->direction == WEFT_DIRECTION_OUTBOUND;
-	bytes = sockops_payload(ctx, sk, old_state, record->direction);
-	event.bytes_to_dst = outbound ? bytes.sent : bytes.received;
-	event.bytes_to_src = outbound ? bytes.received : bytes.sent;
-	event.duration_us = (bpf_ktime_get_ns() - record->start_ns) / 1000;
-	event.srtt_us = ctx->srtt_us >> 3;
-	event.retransmits = ctx->total_retrans;
-	edge = sockops_edge(&ends, record);
-	if (edge) {
-		edge->closed++;
-		edge->bytes_to_dst += event.bytes_to_dst;
-		edge->bytes_to_src += event.bytes_to_src;
-		edge->retransmits += event.retransmits;
-		edge->duration_us += event.duration_us;
-		edge->srtt_us += event.srtt_us;
+	if (record && record->conn.start_ns) {
+		conn = record->conn;
+		/* The socket may be connected again; that is another connection. */
+		record->conn.start_ns = 0;
+	} else {
+		cookie = bpf_get_socket_cookie(ctx);
+		noted = bpf_map_lookup_elem(&weft_conn, &cookie);
+		if (!noted)
+			return;
+		conn = *noted;
+		bpf_map_delete_elem(&weft_conn, &cookie);
 	}
-	sockops_tell(&ends, record, &event);
-	/* The socket may be connected again; that is another connection. */
-	record->start_ns = 0;
+	sockops_count(ctx, sk, &conn, old_state);
 }
 
 SEC("sockops")

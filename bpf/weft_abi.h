@@ -264,24 +264,33 @@ struct weft_udp_peer {
 };
 
 /*
- * weft_sock: socket storage. For a connection to a cluster IP: what the
- * application asked for and what it got; for TCP also who opened it and when.
- * Read by user space through sock_diag (INET_DIAG_SK_BPF_STORAGES).
+ * weft_conn: an established TCP connection by its socket's cookie. Kept so that the close is
+ * counted where the opening was, and so that a sweep knows who opened it.
  */
-struct weft_sock {
+struct weft_conn {
 	__u64 start_ns; /* established; 0 = not yet */
-	struct weft_addr vip;
-	struct weft_addr endpoint;
-	__u16 vip_port; /* 0: no service involved, vip/endpoint unset */
-	__u16 endpoint_port;
-	__u32 service;
-	__u32 backend;
 	enum weft_direction direction;
-	/* TCP, when established; kept so that the close is counted where the opening was. */
+	__u32 service; /* outbound: what was called and what it got, 0 = no service */
+	__u32 backend;
 	__u32 src_identity;
 	__u32 dst_identity;
 	__u32 src_workload;
 	__u32 dst_workload;
+	__u32 pad;
+};
+
+/*
+ * weft_sock: socket storage. For a connection to a cluster IP: what the application asked for
+ * and what it got. A socket that has it keeps its struct weft_conn here instead of in weft_conn.
+ * Read by user space through sock_diag (INET_DIAG_SK_BPF_STORAGES).
+ */
+struct weft_sock {
+	struct weft_conn conn;
+	struct weft_addr vip;
+	struct weft_addr endpoint;
+	__u16 vip_port; /* 0: no service involved, vip/endpoint unset */
+	__u16 endpoint_port;
+	__u32 pad;
 };
 
 /* weft_udp_flow: who opened a UDP exchange, seen from the local pod. */
@@ -355,7 +364,7 @@ enum weft_stat {
 	WEFT_STAT_EVENTS_LOST = 0,	   /* ring buffer full */
 	WEFT_STAT_EDGE_OVERFLOW = 1,	   /* weft_edge full: counted under the all-zero key */
 	WEFT_STAT_VERDICT_OVERFLOW = 2,	   /* weft_verdict full: counted under its all-zero key */
-	WEFT_STAT_SOCK_STORAGE_FAILED = 3, /* no memory for weft_sock */
+	WEFT_STAT_SOCK_STORAGE_FAILED = 3, /* no memory for weft_sock (nor room in weft_conn) */
 	WEFT_STAT_STICKY_FAILED = 4,	   /* weft_sticky could not be written */
 	WEFT_STAT_UDP_PEER_FAILED = 5,	   /* weft_udp_peer could not be written: send refused */
 	WEFT_STAT_UDP_FLOW_FAILED = 6, /* weft_udp_flow could not be written: reply will be denied
@@ -369,6 +378,7 @@ enum weft_stat {
 	WEFT_STAT_HTTP_FLOW_FAILED = 13, /* weft_http_flow could not be written: SYN dropped */
 	WEFT_STAT_REQUEST_OVERFLOW = 14, /* weft_request full: counted under its all-zero key */
 	WEFT_STAT_LATENCY_OVERFLOW = 15, /* weft_latency full: not counted there */
+	WEFT_STAT_CLOSES_UNTOLD = 16,	 /* closes beyond the pace of events: counted, no event */
 	WEFT_STAT_COUNT,
 };
 
@@ -479,7 +489,8 @@ WEFT_ASSERT_SIZE(weft_sticky_key, 32);
 WEFT_ASSERT_SIZE(weft_sticky, 40);
 WEFT_ASSERT_SIZE(weft_udp_peer_key, 32);
 WEFT_ASSERT_SIZE(weft_udp_peer, 20);
-WEFT_ASSERT_SIZE(weft_sock, 72);
+WEFT_ASSERT_SIZE(weft_conn, 40);
+WEFT_ASSERT_SIZE(weft_sock, 80);
 WEFT_ASSERT_SIZE(weft_udp_flow_key, 36);
 WEFT_ASSERT_SIZE(weft_udp_flow, 16);
 WEFT_ASSERT_SIZE(weft_frag_key, 40);

@@ -22,8 +22,7 @@ bool agent_sweep(struct agent *agent)
 		if (!place || place->diag_fd < 0)
 			continue;
 		memset(&one, 0, sizeof(one));
-		err = sweep_run(place->diag_fd, maps_fd(maps, MAP_SOCK), sweep_judge_is_revoked,
-				&judge, &one);
+		err = sweep_run(place->diag_fd, maps, sweep_judge_is_revoked, &judge, &one);
 		total.seen += one.seen;
 		total.destroyed += one.destroyed;
 		total.failed += one.failed;

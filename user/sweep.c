@@ -31,7 +31,8 @@ struct sweep_socket {
 };
 
 struct sweep {
-	int fd, sock_map_fd; /* sock_map_fd -1: directions are not asked for */
+	int fd, sock_map_fd; /* sock_map_fd -1: storages are not asked for */
+	const struct maps *maps;
 	struct sweep_socket *sockets;
 	size_t count, capacity;
 	uint8_t listening[SWEEP_PORTS / 8]; /* bit per port */
@@ -70,10 +71,22 @@ static enum weft_direction sweep_direction_from_storage(const struct nlattr *sto
 			    mnl_attr_get_payload_len(attr) < sizeof(record))
 				continue;
 			memcpy(&record, mnl_attr_get_payload(attr), sizeof(record));
-			return record.direction;
+			return record.conn.direction;
 		}
 	}
 	return WEFT_DIRECTION_UNKNOWN;
+}
+
+/* Most connections are in a table, by cookie. */
+static enum weft_direction sweep_direction_from_cookie(const struct maps *maps,
+						       const struct inet_diag_sockid *id)
+{
+	uint64_t cookie = (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
+	struct weft_conn conn;
+
+	if (!maps || maps_get(maps, MAP_CONN, &cookie, &conn))
+		return WEFT_DIRECTION_UNKNOWN;
+	return conn.direction;
 }
 
 /* What the state tells of a socket without a record. */
@@ -132,6 +145,8 @@ static void sweep_take_socket(const struct nlmsghdr *message, void *context)
 			  sizeof(*diag)) if (mnl_attr_get_type(attr) == INET_DIAG_SK_BPF_STORAGES &&
 					     connection->direction == WEFT_DIRECTION_UNKNOWN)
 		connection->direction = sweep_direction_from_storage(attr);
+	if (connection->direction == WEFT_DIRECTION_UNKNOWN)
+		connection->direction = sweep_direction_from_cookie(sweep->maps, &diag->id);
 }
 
 static struct inet_diag_req_v2 *sweep_request(struct nlmsghdr *message, unsigned int type,
@@ -254,7 +269,7 @@ static bool sweep_judge(struct sweep *sweep,
 	return again;
 }
 
-int sweep_run(int diag_fd, int sock_map_fd,
+int sweep_run(int diag_fd, const struct maps *maps,
 	      bool (*revoked)(const struct sweep_connection *connection, void *context),
 	      void *context, struct sweep_result *result)
 {
@@ -265,7 +280,8 @@ int sweep_run(int diag_fd, int sock_map_fd,
 
 	memset(result, 0, sizeof(*result));
 	sweep->fd = diag_fd;
-	sweep->sock_map_fd = sock_map_fd;
+	sweep->maps = maps;
+	sweep->sock_map_fd = maps ? maps_fd(maps, MAP_SOCK) : -1;
 	do {
 		sweep->count = 0;
 		err = sweep_read(sweep);

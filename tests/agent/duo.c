@@ -19,8 +19,21 @@
 #include "node.h"
 #include "user/netns.h"
 #include "weft.skel.h"
+#include "loader/maps.h"
 
 struct duo duo;
+
+const struct maps *duo_maps(void)
+{
+	static struct maps maps;
+	unsigned int i;
+
+	for (i = 0; i < MAP_ID_COUNT; i++)
+		maps.fds[i] = -1;
+	maps.fds[MAP_CONN] = bpf_map__fd(duo.skel->maps.weft_conn);
+	maps.fds[MAP_SOCK] = bpf_map__fd(duo.skel->maps.weft_sock);
+	return &maps;
+}
 
 bool duo_attach_sockops(void)
 {

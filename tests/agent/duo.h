@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct maps;
 struct weft_bpf;
 struct bpf_link;
 
@@ -41,6 +42,9 @@ void duo_require_mptcp(void);
 
 /* The sockops program on the node's cgroup; duo.link. */
 bool duo_attach_sockops(void);
+
+/* Where that program notes who opened what; the others are not open. */
+const struct maps *duo_maps(void);
 
 /* A way to address the server. */
 struct duo_kind {

@@ -48,9 +48,7 @@ static struct sweep_result sweep(enum end end, struct judge *judge)
 	struct sweep_result result;
 
 	judge->seen_count = 0;
-	assert_int_equal(sweep_run(duo.diag[end], bpf_map__fd(duo.skel->maps.weft_sock),
-				   judge_revoked, judge, &result),
-			 0);
+	assert_int_equal(sweep_run(duo.diag[end], duo_maps(), judge_revoked, judge, &result), 0);
 	return result;
 }
 
@@ -226,9 +224,8 @@ static void test_handshake_completes(void **state)
 			break;
 		usleep(5000);
 	}
-	assert_int_equal(sweep_run(duo.diag[SERVER], bpf_map__fd(duo.skel->maps.weft_sock),
-				   complete_handshake, &waiting, &result),
-			 0);
+	assert_int_equal(
+		sweep_run(duo.diag[SERVER], duo_maps(), complete_handshake, &waiting, &result), 0);
 	assert_int_equal(waiting, -1);
 	assert_int_equal(result.destroyed, 1);
 	assert_int_equal(result.failed, 0);
@@ -329,17 +326,19 @@ static void test_bad_descriptors(void **state)
 
 	(void)state;
 	duo_require();
-	assert_int_equal(sweep_run(-1, -1, judge_revoked, &judge, &result), -EBADF);
-	assert_int_equal(sweep_run(STDIN_FILENO, -1, judge_revoked, &judge, &result), -ENOTSOCK);
+	assert_int_equal(sweep_run(-1, NULL, judge_revoked, &judge, &result), -EBADF);
+	assert_int_equal(sweep_run(STDIN_FILENO, NULL, judge_revoked, &judge, &result), -ENOTSOCK);
 	listener = duo_listen(PORT_REVOKED, 0);
-	/* no map, no socket storage, no descriptor: the sockets are found all the same */
+	/* No maps, no such tables, no descriptors: the sockets are found all the same. */
 	for (int i = 0; i < 3; i++) {
-		const int maps[] = { -1, bpf_map__fd(duo.skel->maps.weft_netns), 8000 };
+		const int fds[] = { -1, bpf_map__fd(duo.skel->maps.weft_netns), 8000 };
+		struct maps maps = { .fds = { [MAP_CONN] = fds[i], [MAP_SOCK] = fds[i] } };
 
 		pair = duo_pair_make(&duo_kinds[0], listener, PORT_REVOKED, 0);
 		judge.seen_count = 0;
-		assert_int_equal(
-			sweep_run(duo.diag[SERVER], maps[i], judge_revoked, &judge, &result), 0);
+		assert_int_equal(sweep_run(duo.diag[SERVER], i ? &maps : NULL, judge_revoked,
+					   &judge, &result),
+				 0);
 		assert_int_equal(result.destroyed, 1);
 		assert_int_equal(seen_with(&judge, PORT_REVOKED)->direction,
 				 WEFT_DIRECTION_UNKNOWN);

@@ -261,6 +261,42 @@ void podnet_fill_edges(struct podnet *pods)
 	}
 }
 
+size_t podnet_count_conns(struct podnet *pods)
+{
+	__u64 key, *last = NULL;
+	size_t count = 0;
+
+	while (!bpf_map__get_next_key(pods->skel->maps.weft_conn, last, &key, sizeof(key))) {
+		last = &key;
+		count++;
+	}
+	return count;
+}
+
+void podnet_fill_conns(struct podnet *pods)
+{
+	static const struct weft_conn nobody;
+	struct bpf_map *map = pods->skel->maps.weft_conn;
+	__u64 key = 1ULL << 60; /* no socket's cookie */
+
+	while (!bpf_map__update_elem(map, &key, sizeof(key), &nobody, sizeof(nobody), BPF_NOEXIST))
+		key++;
+	assert_int_equal(errno, E2BIG);
+}
+
+void podnet_set_pace(struct podnet *pods, __u64 paid_ns)
+{
+	__u64 values[PODNET_CPUS];
+	__u32 index = 0;
+
+	for (size_t cpu = 0; cpu < PODNET_CPUS; cpu++)
+		values[cpu] = paid_ns;
+	assert_int_equal(
+		bpf_map__update_elem(pods->skel->maps.weft_pace, &index, sizeof(index), values,
+				     sizeof(__u64) * (size_t)libbpf_num_possible_cpus(), BPF_ANY),
+		0);
+}
+
 __u64 podnet_stat(struct podnet *pods, enum weft_stat stat)
 {
 	__u32 index = stat;
@@ -280,6 +316,7 @@ void podnet_maps_reset(struct podnet *pods)
 		pods->skel->maps.weft_service,	pods->skel->maps.weft_sticky,
 		pods->skel->maps.weft_udp_peer, pods->skel->maps.weft_udp_flow,
 		pods->skel->maps.weft_edge,	pods->skel->maps.weft_verdict,
+		pods->skel->maps.weft_conn,
 	};
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		podnet_map_clear(maps[i]);

@@ -469,6 +469,48 @@ static void test_edge_overflow(void **state)
 	close(line.listener);
 }
 
+/* The end that has no record of its own is noted in the table until it closes, if there is room. */
+static void test_where_connections_are_noted(void **state)
+{
+	struct podnet *pods = podnet_require(state);
+	struct line line = line_open(pods, &podnet_kinds[1]);
+
+	assert_int_equal(podnet_count_conns(pods), 1);
+	line_talk(&line, 3, 4);
+	end_by_client(&line);
+	check_line(pods, &line);
+	assert_int_equal(podnet_count_conns(pods), 0);
+
+	podnet_fill_conns(pods);
+	line = line_open(pods, &podnet_kinds[1]);
+	line_talk(&line, 5, 6);
+	end_by_server(&line);
+	check_line(pods, &line);
+	assert_int_equal(podnet_stat(pods, WEFT_STAT_SOCK_STORAGE_FAILED), 0);
+}
+
+/* Closes beyond the pace are counted like others, but make no events. */
+static void test_closes_beyond_the_pace(void **state)
+{
+	struct podnet *pods = podnet_require(state);
+	__u64 before = podnet_stat(pods, WEFT_STAT_CLOSES_UNTOLD);
+	struct line line = line_open(pods, &podnet_kinds[0]);
+
+	line_talk(&line, 1, 2);
+	podnet_set_pace(pods, ~0ULL);
+	end_by_client(&line);
+	check_line(pods, &line);
+	assert_int_equal(pods->event_count, 0);
+	assert_int_equal(podnet_stat(pods, WEFT_STAT_CLOSES_UNTOLD), before + 2);
+
+	podnet_set_pace(pods, 0);
+	line = line_open(pods, &podnet_kinds[0]);
+	end_by_client(&line);
+	check_line(pods, &line);
+	assert_int_equal(pods->event_count, 2);
+	assert_int_equal(podnet_stat(pods, WEFT_STAT_CLOSES_UNTOLD), before + 2);
+}
+
 static int suite(void)
 {
 #define SOCKOPS_TEST(name) cmocka_unit_test_setup(name, podnet_test_setup)
@@ -482,6 +524,8 @@ static int suite(void)
 		SOCKOPS_TEST(test_pod_is_forgotten_before_close),
 		SOCKOPS_TEST(test_refused),
 		SOCKOPS_TEST(test_reconnected_socket),
+		SOCKOPS_TEST(test_where_connections_are_noted),
+		SOCKOPS_TEST(test_closes_beyond_the_pace),
 		SOCKOPS_TEST(test_edge_overflow),
 	};
 

@@ -48,7 +48,7 @@ enum { HTTP_HERE = 0xff };
 
 /* An automaton: a grammar, or a section. */
 struct http_table {
-	uint8_t classes[256]; /* of a grammar: each byte is its own class */
+	uint8_t classes[256]; /* of a grammar, until it is finished: each byte its own */
 	uint32_t class_count;
 	uint32_t state_count, state_capacity;
 	uint32_t *next;		     /* [state * class_count + class] -> enum http_target */
@@ -77,7 +77,9 @@ uint32_t http_deny(struct http_table *table, enum weft_reason reason);
 uint32_t http_go(struct http_table *table, enum weft_http_op op, uint32_t section, uint32_t arg,
 		 uint32_t extra);
 const struct http_step *http_table_action(const struct http_table *table, uint32_t number);
-/* Gives classes to bytes that lead to the same in all states, and forgets about subjects. */
+/* One class for all bytes that lead to the same in every state. */
+void http_grammar_finish(struct http_table *grammar);
+/* The same, when the table is to be a section: it does not care what belongs to a subject. */
 void http_table_finish(struct http_table *table);
 /* Bytes in a program. */
 size_t http_table_size(const struct http_table *table);

@@ -10,11 +10,21 @@
 #include "policy/memory.h"
 
 enum {
-	DFA_STATES_MAX = 20000, /* before minimising: more would not fit into a program anyway */
 	GROUPS_MAX = WEFT_HTTP_LANES + 1,
 	STEPS_SHARE = 4,     /* a DFA may take this part of the steps that are left, */
 	STEPS_LEAST = 10000, /* unless that is less than this */
 };
+
+/*
+ * How patterns are shared out, the first way first. States count before minimising: small
+ * tables in two lanes are better than one that does not stay in the cache.
+ */
+static const struct {
+	size_t groups;
+	uint32_t dfa_states;
+} ways[] = { { 1, 8000 }, { 2, 12000 }, { GROUPS_MAX, 20000 } };
+
+enum { LAST_WAY = sizeof(ways) / sizeof(*ways) - 1 };
 
 /* Patterns that share a DFA; those of the first group are read by the section itself. */
 struct group {
@@ -61,11 +71,12 @@ static void pattern_refuse(struct http_compiler *compiler, const struct http_pat
 
 /* One DFA of the group's patterns. What that took is taken from compiler->steps. */
 static int group_match(struct http_compiler *compiler, const struct http_subject *subject,
-		       const struct group *group, struct regex_dfa *dfa, struct regex_error *error)
+		       const struct group *group, uint32_t dfa_states, struct regex_dfa *dfa,
+		       struct regex_error *error)
 {
 	struct regex_budget budget = {
 		.steps = compiler->steps / STEPS_SHARE,
-		.dfa_states = DFA_STATES_MAX,
+		.dfa_states = dfa_states,
 	};
 	struct regex_set *set;
 	uint64_t steps;
@@ -86,8 +97,7 @@ static int group_match(struct http_compiler *compiler, const struct http_subject
 	}
 	if (ret >= 0)
 		ret = regex_set_compile(set, dfa, error);
-	/* Finding the one to blame takes as long again. */
-	steps = regex_set_steps(set) * (ret < 0 ? 2 : 1);
+	steps = regex_set_steps(set);
 	compiler->steps -= steps < compiler->steps ? steps : compiler->steps;
 	regex_set_free(set);
 	return ret;
@@ -120,7 +130,7 @@ static uint32_t *group_sets(struct http_compiler *compiler, const struct http_su
 
 /* Makes the section of a group. False, and who is to blame, when it is too much. */
 static bool group_compile(struct http_compiler *compiler, const struct http_subject *subject,
-			  const struct group *group, bool lane, size_t size,
+			  const struct group *group, bool lane, size_t way, size_t size,
 			  struct http_table *table, struct regex_error *error)
 {
 	struct http_reader reader = { 0 };
@@ -128,7 +138,7 @@ static bool group_compile(struct http_compiler *compiler, const struct http_subj
 	uint32_t *sets;
 	bool fits;
 
-	if (group_match(compiler, subject, group, &dfa, error) < 0)
+	if (group_match(compiler, subject, group, ways[way].dfa_states, &dfa, error) < 0)
 		return false;
 	sets = group_sets(compiler, subject, group, lane, &dfa);
 	reader.dfa = &dfa;
@@ -174,54 +184,71 @@ static void sections_drop(struct http_compiler *compiler, unsigned int section,
 	http_table_clear(&compiler->sections[section]);
 }
 
+/* A rule that is refused needs its other patterns no more. */
+static bool pattern_is_needed(const struct http_compiler *compiler,
+			      const struct http_pattern *pattern)
+{
+	size_t i;
+
+	for (i = 0; i < compiler->entry_count; i++)
+		if (pattern->rules.bits[i / 64] >> i % 64 & 1 && !compiler->entries[i].refused)
+			return true;
+	return false;
+}
+
 /*
- * Compiles the patterns in `parts` groups. Returns the index of the pattern to blame, or -1 when
- * all is well; then, and only then, the sections are there.
+ * Refuses what is to blame, so that the rest may fit; half of the group when steps are short, for
+ * every attempt takes some.
  */
-static ssize_t subject_try(struct http_compiler *compiler, const struct http_subject *subject,
-			   size_t *patterns, size_t count, size_t parts, unsigned int section,
-			   struct regex_error *error)
+static void group_shrink(struct http_compiler *compiler, const struct http_subject *subject,
+			 struct group *group, const struct regex_error *error, const char *what)
+{
+	size_t half = compiler->steps < regex_budget_set.steps / 2 ? (group->count + 1) / 2 : 1;
+	size_t first = half == 1 ? error->pattern : group->count - half, i, kept = 0;
+
+	for (i = first; i < first + half; i++)
+		pattern_refuse(compiler, &subject->patterns[group->patterns[i]], what,
+			       error->message);
+	for (i = 0; i < group->count; i++)
+		if (pattern_is_needed(compiler, &subject->patterns[group->patterns[i]]))
+			group->patterns[kept++] = group->patterns[i];
+	group->count = kept;
+}
+
+/*
+ * Compiles the patterns the `way`th way. False: there is another way, in which it may fit; then no
+ * section is left. In the last way, patterns are refused until it fits.
+ */
+static bool subject_try(struct http_compiler *compiler, const struct http_subject *subject,
+			size_t *patterns, size_t count, size_t way, unsigned int section,
+			const char *what)
 {
 	unsigned int section_count = compiler->section_count;
-	size_t size = subject->size, first = 0, part;
+	size_t parts = ways[way].groups, size = subject->size, part;
+	struct regex_error error;
 	struct http_table table;
 
 	if (section_count + parts > WEFT_HTTP_SECTIONS_MAX)
 		parts = 1;
 	for (part = 0; part < parts; part++) {
-		size_t end = count * (part + 1) / parts;
-		struct group group = { &patterns[first], end - first };
+		size_t first = count * part / parts;
+		struct group group = { &patterns[first], count * (part + 1) / parts - first };
 
-		if (part && !group.count)
-			continue;
-		if (!group_compile(compiler, subject, &group, part, size, &table, error)) {
-			sections_drop(compiler, section, section_count);
-			return (ssize_t)(first + error->pattern);
+		while (group.count &&
+		       !group_compile(compiler, subject, &group, compiler->sections[section].next,
+				      way, size, &table, &error)) {
+			if (way < LAST_WAY) {
+				sections_drop(compiler, section, section_count);
+				return false;
+			}
+			group_shrink(compiler, subject, &group, &error, what);
 		}
+		if (!group.count)
+			continue;
 		size -= http_table_size(&table);
 		group_section(compiler, section, &table);
-		first = end;
 	}
-	return -1;
-}
-
-/* Rules that were refused need their patterns no more. */
-static size_t patterns_left(const struct http_compiler *compiler,
-			    const struct http_subject *subject, size_t *patterns)
-{
-	size_t count = 0, i, rule;
-
-	for (i = 0; i < subject->pattern_count; i++) {
-		const struct http_rule_mask *rules = &subject->patterns[i].rules;
-
-		for (rule = 0; rule < compiler->entry_count; rule++)
-			if (rules->bits[rule / 64] >> rule % 64 & 1 &&
-			    !compiler->entries[rule].refused)
-				break;
-		if (rule < compiler->entry_count)
-			patterns[count++] = i;
-	}
-	return count;
+	return true;
 }
 
 /* What the section and its lanes take of the program. */
@@ -239,27 +266,15 @@ static void size_spend(struct http_compiler *compiler, unsigned int section)
 void http_subject_compile(struct http_compiler *compiler, const struct http_subject *subject,
 			  unsigned int section, const char *what)
 {
-	static const size_t parts[] = { 1, 2, GROUPS_MAX };
 	size_t *patterns = memory_alloc(subject->pattern_count * sizeof(*patterns));
-	size_t count, attempt = 0;
-	struct regex_error error;
-	ssize_t blamed = 0;
+	size_t count = 0, way = 0, i;
 
-	while (blamed >= 0) {
-		count = patterns_left(compiler, subject, patterns);
-		if (!count)
-			break;
-		blamed = subject_try(compiler, subject, patterns, count, parts[attempt], section,
-				     &error);
-		if (blamed < 0)
-			break;
-		if (count > 1 && attempt + 1 < sizeof(parts) / sizeof(*parts))
-			attempt++;
-		else
-			pattern_refuse(compiler, &subject->patterns[patterns[blamed]], what,
-				       error.message);
-	}
-	if (blamed >= 0)
+	for (i = 0; i < subject->pattern_count; i++)
+		if (pattern_is_needed(compiler, &subject->patterns[i]))
+			patterns[count++] = i;
+	while (!subject_try(compiler, subject, patterns, count, way, section, what))
+		way++;
+	if (!compiler->sections[section].next)
 		http_product_plain(subject->grammar, subject->roots,
 				   http_set_number(compiler, &subject->always),
 				   &compiler->sections[section]);

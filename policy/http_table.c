@@ -122,13 +122,11 @@ static bool columns_equal(const struct http_table *table, uint32_t a, uint32_t b
 	return true;
 }
 
-void http_table_finish(struct http_table *table)
+void http_grammar_finish(struct http_table *table)
 {
 	uint32_t kept[BYTES], number[BYTES], count = 0, i, j;
 	uint32_t *next;
 
-	for (i = 0; i < table->state_count * table->class_count; i++)
-		table->next[i] &= HTTP_ACT | HTTP_NUMBER;
 	for (i = 0; i < table->class_count; i++) {
 		for (j = 0; j < count && !columns_equal(table, kept[j], i); j++)
 			;
@@ -146,6 +144,15 @@ void http_table_finish(struct http_table *table)
 	table->next = next;
 	table->class_count = count;
 	table->state_capacity = table->state_count;
+}
+
+void http_table_finish(struct http_table *table)
+{
+	size_t i;
+
+	for (i = 0; i < (size_t)table->state_count * table->class_count; i++)
+		table->next[i] &= HTTP_ACT | HTTP_NUMBER;
+	http_grammar_finish(table);
 }
 
 size_t http_table_size(const struct http_table *table)

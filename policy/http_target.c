@@ -138,6 +138,7 @@ static void grammar_target(struct http_table *table, bool ambiguous_paths)
 		path_plain(table);
 	else
 		path_strict(table);
+	http_grammar_finish(table);
 }
 
 /* Beside TARGET and TARGET_CONNECT: everything but what ends a path is part of it. */
@@ -146,6 +147,7 @@ static void grammar_target_lane(struct http_table *table)
 	http_grammar_init(table, 1, 0);
 	http_on_range(table, 0, 0, 0xff, HTTP_READ);
 	http_on_each(table, 0, " ?", 0);
+	http_grammar_finish(table);
 }
 
 /*
@@ -179,6 +181,7 @@ static void grammar_connect(struct http_table *table)
 			      HTTP_READ | (state + 1 < PORT_END ? state + 1 : (uint32_t)HOST));
 	for (state = PORT; state < PORT_END; state++)
 		http_on(table, state, ' ', http_do(table, &end));
+	http_grammar_finish(table);
 }
 
 /* Behind "http://". Then a path, which TARGET reads from its first slash, or what follows one. */

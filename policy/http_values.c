@@ -131,6 +131,7 @@ static void grammar_lane(struct http_table *table)
 	http_on_range(table, INSIDE, 0, 0xff, HTTP_READ | INSIDE);
 	http_on_each(table, INSIDE, " \t", HTTP_FEED | INSIDE);
 	http_on_each(table, INSIDE, "\r\n", INSIDE);
+	http_grammar_finish(table);
 }
 
 static struct value *value_find(struct values *values, const char *name)
@@ -174,6 +175,7 @@ static void value_grammar(struct value *value)
 		grammar_host(value);
 	else
 		grammar_any(value);
+	http_grammar_finish(&value->grammar);
 }
 
 static void value_section(struct http_compiler *compiler, struct value *value,

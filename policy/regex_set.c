@@ -160,21 +160,22 @@ static uint32_t measure_alone(const struct regex_set *set, unsigned int pattern,
 }
 
 /* Finds the pattern to blame; that may take as many steps as the set itself may. */
-static int blame(const struct regex_set *set, const char *refusal, struct regex_error *error)
+static int blame(struct regex_set *set, const char *refusal, struct regex_error *error)
 {
-	uint64_t steps = set->meter.budget.steps;
-	uint32_t states, most = 0;
+	uint64_t budget = set->meter.budget.steps, steps = budget;
+	uint32_t states = 1, most = 0;
 	unsigned int i, largest = 0;
 
-	for (i = 0; i < set->count; i++) {
+	for (i = 0; i < set->count && states; i++) {
 		states = set->count > 1 ? measure_alone(set, i, &steps) : 0;
-		if (!states)
-			return set_exceeded(error, i, set->patterns[i].length, refusal);
-		if (states > most) {
+		if (!states || states > most) {
 			most = states;
 			largest = i;
 		}
 	}
+	set->meter.steps += budget - steps;
+	if (!states)
+		return set_exceeded(error, largest, set->patterns[largest].length, refusal);
 	set_exceeded(error, largest, set->patterns[largest].length, "");
 	snprintf(error->message, sizeof(error->message),
 		 "%s together with %u other patterns; this one alone has %u states", refusal,

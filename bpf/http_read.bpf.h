@@ -39,7 +39,7 @@ struct http_read {
 	__u8 phase;
 	__u8 permissive;
 	__u8 would_deny; /* permissive: reason why */
-	__u8 pad;
+	__u8 would_method;
 	struct weft_request_event event;
 };
 

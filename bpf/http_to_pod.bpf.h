@@ -41,6 +41,7 @@ struct http_reading {
 	__u32 reason; /* enum weft_reason */
 	bool denied;
 	bool samples;
+	__u32 path_len; /* bytes of a path in an event */
 };
 
 /*
@@ -82,6 +83,7 @@ static __always_inline bool http_deny_reading(struct http_reading *r, __u32 reas
 	if (r->read->permissive) {
 		/* Told once per segment; what cannot be read goes on unread. */
 		r->read->would_deny = reason;
+		r->read->would_method = r->read->work.run.method;
 		if (reason != WEFT_REASON_NO_HTTP_RULE)
 			r->read->phase = WEFT_HTTP_PHASE_OPAQUE;
 		return false;
@@ -239,6 +241,8 @@ static __noinline int http_to_pod_keep_path(struct http_reading *r)
 	length = end - read->path_at;
 	if (end <= read->path_at)
 		length = 0;
+	if (length > r->path_len)
+		length = r->path_len;
 	if (length > WEFT_HTTP_PATH_LEN)
 		length = WEFT_HTTP_PATH_LEN;
 	r->flow->path_len = 0;
@@ -318,7 +322,7 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 		http_read_piece(flow, read);
 		read->next = read->offset + done;
 	}
-	if (r->samples || read->work.run.flags & WEFT_HTTP_RUN_HEAD)
+	if (r->samples || read->would_deny || read->work.run.flags & WEFT_HTTP_RUN_HEAD)
 		http_to_pod_keep_path(r);
 	http_to_pod_commit(r);
 	if (done < r->pkt->payload) {
@@ -410,7 +414,7 @@ static __noinline int http_to_pod_end(struct http_reading *r, bool forbidden)
 	http_count_fill(event, flow, r->pkt, r->local, true);
 	event->event.reason = key.reason;
 	event->event.action = key.action;
-	event->method = read->work.run.method;
+	event->method = read->would_deny ? read->would_method : read->work.run.method;
 	event->status = forbidden ? 403 : 0;
 	event->path_len = flow->path_len;
 	__builtin_memcpy(event->path, flow->path, sizeof(event->path));
@@ -561,6 +565,7 @@ static __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pk
 	read->path_at = HTTP_NOWHERE;
 	read->work.run.method = 0;
 	r.samples = config->request_sample;
+	r.path_len = config->request_path;
 	if (pkt->tcp_flags & PACKET_TCP_URG && !read->permissive) {
 		r.reason = WEFT_REASON_URGENT;
 		outcome = HTTP_RESET;

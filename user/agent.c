@@ -251,6 +251,7 @@ static int open_maps(struct agent *agent)
 	int err;
 
 	agent->names = names_new();
+	agent->http_cache = http_cache_new();
 	agent->store = store_new();
 	err = reconcile_new(maps, agent->names, &agent->reconcile);
 	if (err)
@@ -385,6 +386,7 @@ static void stop(struct agent *agent)
 	hostnet_free(agent->hostnet);
 	reconcile_free(agent->reconcile);
 	names_free(agent->names);
+	http_cache_free(agent->http_cache);
 	desired_clear(&agent->desired);
 	agent_free_findings(agent);
 	store_free(agent->store);

@@ -55,6 +55,7 @@ static uint64_t compile(struct agent *agent)
 		.node = agent->config->node,
 		.trust_domain = agent->config->trust_domain,
 		.max_head = agent->config->max_head,
+		.http_cache = agent->http_cache,
 	};
 	uint64_t begin = agent_clock_ns();
 

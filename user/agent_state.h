@@ -50,6 +50,7 @@ struct agent {
 
 	struct loader *loader;
 	struct names *names;
+	struct http_cache *http_cache; /* of HTTP programs, from one compilation to the next */
 	struct store *store;
 	struct reconcile *reconcile;
 	struct hostnet *hostnet;

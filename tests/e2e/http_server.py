@@ -59,6 +59,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer
         raise AttributeError(name)
 
+    def handle_expect_100(self):
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
+
     def log_message(self, *_):
         pass
 

@@ -67,7 +67,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
 FUZZ_UNDER_TEST := $(POLICY_SRC) $(wildcard user/manifest*.c)
 FUZZ_SECONDS ?= 300
-$(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h)
+$(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h tests/unit/*.h bpf/http_run.bpf.h)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) $(filter-out -O2,$(CFLAGS_ALL)) -Wno-unknown-warning-option -O1 -Itests \

@@ -2,7 +2,7 @@
 /*
  * Holds the compiler against the reference evaluator: what the kernel would do
  * with the desired map entries must be what the objects say, for every pair of
- * addresses, protocol and port of a random cluster.
+ * addresses, protocol and port of a random cluster; and where HTTP rules decide, about requests.
  */
 #ifndef WEFT_TESTS_UNIT_DIFFERENTIAL_H
 #define WEFT_TESTS_UNIT_DIFFERENTIAL_H
@@ -11,6 +11,7 @@
 #include "policy/alias.h"
 #include "policy/evaluate.h"
 #include "policy/lookup.h"
+#include "unit/http_differential.h"
 #include "unit/random_cluster.h"
 
 /* How often something was met, so that a test can tell that its clusters are worth judging. */
@@ -33,6 +34,32 @@ static inline void differential_print(const struct cluster *cluster)
 		for (object = store_first(cluster->store, (enum object_kind)kind); object;
 		     object = store_next(object))
 			fprintf(stderr, "%s\n", json_object_to_json_string(object->json));
+}
+
+/* A few streams over a connection that HTTP rules decide about. */
+static inline bool differential_requests(struct cluster *cluster, const char *src, const char *dst,
+					 uint16_t port)
+{
+	enum { STREAMS = 3 };
+	static struct engine *engine;
+	struct dice dice = { .state = port + 256U * (uint8_t)src[strlen(src) - 1] };
+	struct http_call call;
+	size_t i, length;
+	bool same = true;
+	char *stream;
+
+	if (!http_call_find(&call, cluster, src, dst, port))
+		return false;
+	if (!engine)
+		engine = engine_new(&dice);
+	engine->dice = &dice;
+	engine_load(engine, call.dest->http, call.dest->http_size);
+	for (i = 0; same && i < STREAMS; i++) {
+		stream = random_http_stream(&dice, &length);
+		same = http_compare_stream(&call, engine, stream, length);
+		free(stream);
+	}
+	return same;
 }
 
 static inline bool differential_connection(struct cluster *cluster, size_t src_index,
@@ -58,6 +85,8 @@ static inline bool differential_connection(struct cluster *cluster, size_t src_i
 		fprintf(stderr, "%s -> %s port %u/%u: maps say %d (%d), evaluator says %d (%d)\n",
 			src_text, dst_text, (unsigned int)port, (unsigned int)proto, (int)action,
 			(int)reason, (int)evaluation.action, (int)evaluation.reason);
+	if (same && evaluation.reason == WEFT_REASON_HTTP)
+		same = differential_requests(cluster, src_text, dst_text, port);
 	differential_coverage.reasons[evaluation.reason]++;
 	evaluation_clear(&evaluation);
 	return same;

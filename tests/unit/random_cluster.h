@@ -43,6 +43,8 @@ static inline void random_namespace(struct dice *dice, FILE *out, const char *na
 	fprintf(out, ",'annotations':{");
 	if (dice_roll(dice, 2))
 		fprintf(out, "'weft.dev/hosts':'%s',", DICE_PICK(dice, hosts));
+	if (!dice_roll(dice, 3))
+		fprintf(out, "'weft.dev/ambiguous-paths':'allow',");
 	fprintf(out, "'weft.dev/external':'%s'}}", dice_roll(dice, 3) ? "deny" : "allow");
 }
 
@@ -129,9 +131,20 @@ static inline void random_route(struct dice *dice, FILE *out, const char *name_s
 static inline void random_group(struct dice *dice, FILE *out, const char *name_space,
 				const char *name)
 {
+	static const char *const matches[] = {
+		"'pathRegex':'/','methods':['GET']",	 "'pathRegex':'/a'",
+		"'methods':['POST','CONNECT']",		 "'pathRegex':'.*b','headers':{'x-a':'1'}",
+		"'headers':[{'x-a':'a'},{'host':'^e'}]",
+	};
+
 	random_metadata(dice, out, name_space, name);
-	fprintf(out, "},'spec':{'matches':[{'name':'%s','pathRegex':'/','methods':['GET']}]}",
-		DICE_PICK(dice, random_names));
+	fprintf(out, ",'annotations':{'weft.dev/path-match':'%s'}},'spec':{'matches':[",
+		dice_roll(dice, 4) ? "prefix" : "full");
+	fprintf(out, "{'name':'%s',%s}", DICE_PICK(dice, random_names), DICE_PICK(dice, matches));
+	if (dice_roll(dice, 2))
+		fprintf(out, ",{'name':'%s',%s}", DICE_PICK(dice, random_names),
+			DICE_PICK(dice, matches));
+	fprintf(out, "]}");
 }
 
 static inline void random_subject(struct dice *dice, FILE *out)

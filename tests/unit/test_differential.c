@@ -53,6 +53,10 @@ static void test_everything_was_met(void **state)
 	print_message("splits: %llu, without endpoint: %llu\n",
 		      (unsigned long long)differential_coverage.splits,
 		      (unsigned long long)differential_coverage.empty_splits);
+	print_message("heads: %llu, allowed: %llu\n", (unsigned long long)http_coverage.heads,
+		      (unsigned long long)http_coverage.allowed);
+	assert_true(http_coverage.heads > 0);
+	assert_in_range(http_coverage.allowed, http_coverage.heads / 10, http_coverage.heads);
 	assert_true(differential_coverage.splits > 0);
 	assert_true(differential_coverage.empty_splits > 0);
 }

@@ -127,23 +127,35 @@ static bool headers_fit(struct names *names, const struct http_entry *entry)
 	return true;
 }
 
-/* First fit, so that rules of several units leave no gaps that others could not fill. */
-static bool bits_take(unsigned int used[WEFT_HTTP_WORDS], struct http_entry *entry)
-{
-	unsigned int bits = entry->units + (entry->units > 1), word;
+/* What is taken of each word. */
+struct bits {
+	unsigned int used[WEFT_HTTP_WORDS];
+	unsigned int word; /* of the rule before */
+};
 
-	for (word = 0; word < WEFT_HTTP_WORDS; word++) {
-		if (used[word] + bits > WORD_BITS)
+/*
+ * In the order of the rules, since the first bit names the rule that allows a request; gaps at the
+ * ends of words are filled only when there is no other room.
+ */
+static bool bits_take(struct bits *bits, struct http_entry *entry)
+{
+	unsigned int needed = entry->units + (entry->units > 1), i, word;
+
+	for (i = 0; i < WEFT_HTTP_WORDS; i++) {
+		word = (bits->word + i) % WEFT_HTTP_WORDS;
+		if (bits->used[word] + needed > WORD_BITS)
 			continue;
-		entry->first = (uint16_t)(word * WORD_BITS + used[word]);
-		used[word] += bits;
+		entry->first = (uint16_t)(word * WORD_BITS + bits->used[word]);
+		bits->used[word] += needed;
+		if (word > bits->word)
+			bits->word = word;
 		return true;
 	}
 	return false;
 }
 
 static void entry_assign(struct http_compiler *compiler, size_t rule, struct names *names,
-			 unsigned int used[WEFT_HTTP_WORDS])
+			 struct bits *bits)
 {
 	struct http_entry *entry = &compiler->entries[rule];
 	const struct http_match *match = compiler->rules[rule].match;
@@ -163,7 +175,7 @@ static void entry_assign(struct http_compiler *compiler, size_t rule, struct nam
 			    "more than %d headers, or %d bytes of their names, in the rules of "
 			    "its destination",
 			    WEFT_HTTP_NAMES_MAX, NAME_BYTES_MAX);
-	else if (!bits_take(used, entry))
+	else if (!bits_take(bits, entry))
 		http_refuse(compiler, rule,
 			    "more than %d conditions about headers in the rules of its "
 			    "destination",
@@ -172,10 +184,10 @@ static void entry_assign(struct http_compiler *compiler, size_t rule, struct nam
 
 void http_units_assign(struct http_compiler *compiler)
 {
-	unsigned int used[WEFT_HTTP_WORDS] = { 0 };
 	struct names names = { .header_count = 0 };
+	struct bits bits = { .word = 0 };
 	size_t i;
 
 	for (i = 0; i < compiler->entry_count; i++)
-		entry_assign(compiler, i, &names, used);
+		entry_assign(compiler, i, &names, &bits);
 }

@@ -241,7 +241,25 @@ static void test_masks(void **state)
 	runner_free(runner);
 }
 
-/* A request finds the first of the rules that allow it, in the order of their bits. */
+/* A request finds the first of the rules that allow it, wherever their bits have room. */
+static void test_first_rule(void **state)
+{
+	struct runner *runner = runner_new();
+	char fields[256] = "";
+	int i;
+
+	(void)state;
+	for (i = 0; i < 30; i++)
+		runner_rule(runner, i == 7 || i == 20 ? "GET" : "PUT", "/",
+			    i % 3 ? "x-a:1,x-b:2,x-c:3,x-d:4,x-e:5" : "");
+	runner_compile(runner);
+	for (i = 0; i < 5; i++)
+		sprintf(fields + strlen(fields), "x-%c: %d\n", 'a' + i, i + 1);
+	assert_int_equal(runner_request(runner, "GET /", fields), RULE + 7);
+	assert_int_equal(runner_request(runner, "PUT /", fields), RULE);
+	runner_free(runner);
+}
+
 static void test_no_rules(void **state)
 {
 	struct runner *runner = runner_new();
@@ -284,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_header_twice_in_a_rule),
 		cmocka_unit_test(test_framing_in_rules),
 		cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_first_rule),
 		cmocka_unit_test(test_no_rules),
 		cmocka_unit_test(test_same_rules_same_bytes),
 	};

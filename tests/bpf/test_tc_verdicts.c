@@ -29,9 +29,7 @@ struct expectation {
 static const struct expectation table[] = {
 	{ { "ally, allowed port", TCP_SYN(PORT_HTTP) }, TCRUN_PASS, WEFT_REASON_POLICY },
 	{ { "ally, other port", TCP_SYN(PORT_OTHER) }, TCRUN_REDIRECT, WEFT_REASON_NO_RULE },
-	{ { "ally, only HTTP rules", TCP_SYN(PORT_HTTP_RULE) },
-	  TCRUN_REDIRECT,
-	  WEFT_REASON_HTTP_NOT_SUPPORTED_YET },
+	{ { "ally, only HTTP rules", TCP_SYN(PORT_HTTP_RULE) }, TCRUN_PASS, WEFT_REASON_HTTP },
 	{ { "rival", .src = RIVAL, TCP_SYN(PORT_HTTP) }, TCRUN_REDIRECT, WEFT_REASON_NO_RULE },
 	{ { "own node", .src = NODE, TCP_SYN(PORT_OTHER) }, TCRUN_PASS, WEFT_REASON_LOCAL_HOST },
 	{ { "other node", .src = FAR_NODE, TCP_SYN(PORT_HTTP) },

@@ -40,7 +40,7 @@ static __always_inline void http_count_latency(const struct weft_request_key *re
 		stat_add(WEFT_STAT_LATENCY_OVERFLOW);
 }
 
-/* A request has its answer, or (status 0) will never have one. */
+/* A request has its answer, or (status 0) will never have one. Latency 0: not known. */
 static __noinline int http_count_request(const struct weft_request_key *key, __u64 latency_ns)
 {
 	static const struct weft_request zero;
@@ -60,7 +60,7 @@ static __noinline int http_count_request(const struct weft_request_key *key, __u
 		request->count++;
 		request->latency_ns += latency_ns;
 	}
-	if (key->status)
+	if (latency_ns)
 		http_count_latency(key, latency_ns);
 	return 0;
 }

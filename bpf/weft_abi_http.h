@@ -303,7 +303,11 @@ struct weft_http_flow {
 struct weft_request_key {
 	__u32 src_workload;
 	__u32 dst_workload;
-	__u32 rule;  /* weft_name id; 0 = permissive, no rule allows it */
+	/*
+	 * weft_name id; 0 = permissive, no rule allows it, or not known, as method and latency:
+	 * more than WEFT_HTTP_PENDING requests were outstanding
+	 */
+	__u32 rule;
 	__u16 port;  /* the pod's, host order */
 	__u8 method; /* enum weft_http_method */
 	__u8 status; /* class: 2 = 2xx; 0 = the connection ended, or got lost, before an answer */

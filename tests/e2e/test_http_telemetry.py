@@ -167,6 +167,35 @@ def test_latencies(cluster):
     assert 90000 < row["p99_us"] < 1000000
 
 
+PIPELINE = """
+import socket, sys
+connection = socket.create_connection((sys.argv[1], 80), 10)
+connection.sendall(b"GET /status/226 HTTP/1.1\\r\\nHost: api\\r\\n\\r\\n" * 40)
+answers = b""
+while answers.count(b" 226 ") < 40:
+    answers += connection.recv(65536) or sys.exit("closed")
+"""
+
+
+def test_pipelined_requests(cluster):
+    """None is lost. Of those that wait behind eight others the rule may not be known any more."""
+    def seen(**labels):
+        return counted(cluster, status_class="2xx", **labels)
+
+    def latencies(name, **labels):
+        return metrics(cluster).total("weft_http_request_duration_seconds" + name,
+                                      destination_workload="api", **labels)
+    before, known = seen(), seen(match="read", method="GET")
+    timed, at_once = latencies("_count"), latencies("_bucket", le="0.000050176", match="")
+    cluster.mesh.exec("caller", PYTHON, "-c", PIPELINE, cluster.pods["api"]["addresses"][0])
+    wait_until(lambda: seen() - before == 40, 5, "forty requests")
+    known = seen(match="read", method="GET") - known
+    assert 8 <= known <= 40 and seen(match="", method="other") >= 40 - known
+    # What is not known is not made up.
+    assert latencies("_count") - timed == known
+    assert latencies("_bucket", le="0.000050176", match="") == at_once
+
+
 def test_denials(cluster):
     def denied():
         return metrics(cluster).total("weft_verdicts_total", verdict="deny", hook="to_pod",

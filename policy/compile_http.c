@@ -205,7 +205,7 @@ static void program_add(struct compilation *c, const struct dest_rules *rules,
 
 	program = http_cache_compile(c->http_cache, rules->rules, rules->count, rules->mask_list,
 				     rules->mask_count, &options);
-	dest->http = memory_alloc(program->size);
+	dest->http = memory_realloc_array(NULL, program->size, 1);
 	memcpy(dest->http, program->bytes, program->size);
 	dest->http_size = program->size;
 	for (i = 0; i < dest->entry_count; i++)

@@ -111,6 +111,7 @@ def test_promises_and_report():
               "settings": {"rounds": 2, "seconds": 1, "placement": "two-nodes",
                            "series": list(factors)},
               "cross_check": slices.cross_check(measured), "foreign_cpu_share": 0.0,
+              "failed": [{"what": "heads", "why": "no time"}],
               "skipped": [{"series": "nginx-pair", "why": "nginx does not run here"}]}
     result["targets"] = promises.targets(result, measured)
     held = {row["what"]: row["held"] for row in result["targets"]}
@@ -120,4 +121,5 @@ def test_promises_and_report():
     assert held["http-keepalive-64, weft-http-256: CPU per request, ratio to weft-http-4"] is True
     text = report.render(result)
     assert "| http-keepalive-64 | envoy-pair | 9.00 | 9.00 | 9.00 |" in text
+    assert "- heads: no time" in text
     assert "**nginx-pair**: nginx does not run here" in text

@@ -35,6 +35,7 @@ PLACEMENTS = {"two-nodes": "node-b", "same-node": "node-a"}
 TOOLS = {"wrk": "wrk", "nginx": "nginx-light", "curl": "curl", "socat": "socat",
          "taskset": "util-linux", "nsenter": "util-linux"}
 PROGRAM_SECONDS = 1
+FAILURES = (BenchError, PlaygroundError, subprocess.TimeoutExpired, OSError)
 HEAD_SERIES = ("weft-l4", "weft-http", "weft-http-256")
 
 
@@ -111,6 +112,30 @@ def repeat_command(settings):
                                        if plain.get(name) != value)
 
 
+def measure_extras(site, settings, result):
+    """What belongs to no slice. What fails here does not throw the slices away: the report and the
+    exit status tell it."""
+    weft = list(filter(table.is_weft, settings["series"]))
+    extras = {}
+    if weft:
+        extras["programs"] = lambda: programs.measure(site, weft, settings["works"],
+                                                      PROGRAM_SECONDS)
+    if "weft-http" in weft:
+        extras["heads"] = lambda: heads.measure(site, [one for one in HEAD_SERIES if one in weft],
+                                                PROGRAM_SECONDS)
+    if weft:
+        # the last, because it ends agents
+        extras["timings"] = lambda: timings.measure(site, say)
+    result["failed"] = []
+    for name, measure in extras.items():
+        if name in settings["extras"]:
+            say(f"extras: {name}")
+            try:
+                result[name] = measure()
+            except FAILURES as error:
+                result["failed"].append({"what": name, "why": str(error)})
+
+
 def run(settings):
     """The report."""
     place.remove_leftovers()
@@ -126,17 +151,9 @@ def run(settings):
             f"{slots * (settings['seconds'] + 0.1) / 60:.1f} min, then the extras")
         measured = slices.measure(site, settings["works"], settings["series"],
                                   settings["rounds"], settings["seconds"], say)
+        site.prove_judged(measured)
         result["results"] = slices.results(measured)
-        weft = list(filter(table.is_weft, settings["series"]))
-        if weft and "programs" in settings["extras"]:
-            say("BPF programs")
-            result["programs"] = programs.measure(site, weft, settings["works"], PROGRAM_SECONDS)
-        long_heads = [one for one in HEAD_SERIES if one in weft]
-        if "weft-http" in weft and "heads" in settings["extras"]:
-            say("heads of requests, long and short")
-            result["heads"] = heads.measure(site, long_heads, PROGRAM_SECONDS)
-        if weft and "timings" in settings["extras"]:
-            result["timings"] = timings.measure(site, say)
+        measure_extras(site, settings, result)
     result["cross_check"] = slices.cross_check(measured)
     result["foreign_cpu_share"] = round(slices.foreign_share(measured), 4)
     result["targets"] = promises.targets(result, measured)
@@ -157,6 +174,8 @@ def print_summary(result):
             print(f"  missed: {row['what']}: {row['measured']} (limit {row['limit']})")
     for row in result["skipped"]:
         print(f"  SKIPPED {row['series']}: {row['why']}")
+    for row in result["failed"]:
+        print(f"  FAILED: {row['what']}: {row['why']}")
     if result["foreign_cpu_share"] > report.QUIET:
         print(f"  this machine was not quiet: {100 * result['foreign_cpu_share']:.1f} % of its "
               "CPU time went elsewhere")
@@ -177,11 +196,11 @@ def main():
         check_machine(settings)
         result = run(settings)
         report.write(result, FOLDER)
-    except (BenchError, PlaygroundError, subprocess.TimeoutExpired, OSError) as error:
+    except FAILURES as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print_summary(result)
-    return 0
+    return 1 if result["failed"] else 0
 
 
 if __name__ == "__main__":

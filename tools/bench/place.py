@@ -151,6 +151,23 @@ class Site:
         return Lane(client, server, [f"{address}:{port}" for port in ports], others, agents,
                     self.folder)
 
+    def prove_judged(self, slices):
+        """What was measured with HTTP rules was let through by a rule, every request of it."""
+        for kind in {SERIES[one["series"]].place for one in slices}:
+            if PLACES[kind].agent_args is None or PLACES[kind].rules is None:
+                continue
+            asked = sum(one["done"]["requests"] for one in slices
+                        if SERIES[one["series"]].place == kind and "p50_us" in one["done"])
+            done = self.playground(kind).weft(self._server_node, "-o", "json", "get", "requests")
+            try:
+                judged = sum(row["status_2xx"] for row in json.loads(done.stdout))
+            except (ValueError, LookupError, TypeError):
+                raise BenchError("weft -o json get requests told nothing: " +
+                                 (done.stdout + done.stderr)[:300]) from None
+            if judged < asked:
+                raise BenchError(f"{kind}: {asked} requests were answered, but rules let only "
+                                 f"{judged} through")
+
     @staticmethod
     def _await_answer(series, lane):
         """Servers and proxies may take a moment to listen."""

@@ -193,6 +193,9 @@ def render(report):
         f"CPU time that went to neither pods nor agents: {100 * quiet:.1f} %"
         + (". **The machine was not quiet; repeat before believing anything below.**"
            if quiet > QUIET else "."), ""]
+    if report["failed"]:
+        lines += ["**Failed, and missing below:**", "",
+                  *(f"- {row['what']}: {row['why']}" for row in report["failed"]), ""]
     for work in dict.fromkeys(row["work"] for row in report["results"]):
         lines += [f"## {work}", "", *_work_table(report["results"], work), ""]
     lines += ["## Where weft loses", "", *_loss_lines(report), ""]

@@ -95,13 +95,14 @@ class Keeper:
 
 
 class HttpMesh:
-    """As a context manager: up with the named servers, or with all that this machine has."""
+    """As a context manager: up with the named servers, or with all that this machine has.
+    `objects(mesh)`: more of them."""
 
-    def __init__(self, *names, objects=(), topology="bridge"):
+    def __init__(self, *names, objects=lambda mesh: [], topology="bridge"):
         self.mesh = Mesh(topology)
         self.missing = {name: server.missing() for name, server in http_servers.SERVERS.items()}
         self.servers = [name for name in names or self.missing if not self.missing[name]]
-        self.objects = list(objects)
+        self.objects = objects
         self.places, self.logs = {}, {}
         self.callers = None
 
@@ -120,7 +121,7 @@ class HttpMesh:
         self.mesh.__exit__(*problem)
 
     def _start(self):
-        objects = [*map(cases.node, cases.NODES), namespace(), *rules(), *self.objects]
+        objects = [*map(cases.node, cases.NODES), namespace(), *rules(), *self.objects(self.mesh)]
         for name in self.servers:
             place = self.places[name] = http_servers.Place(self.mesh.folder.name, name)
             self.logs[name] = http_servers.Log(place)

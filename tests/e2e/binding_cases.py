@@ -122,11 +122,11 @@ CASES = {
     "ports-4": Case("v1alpha4", None, [(TCP, "v1alpha4", (9109,)), (UDP, "v1alpha4", (9110,))],
                     {("tcp", 9109): "policy", ("udp", 9110): "policy"}),
     "http-1": Case("v1alpha1", 9111, [(HTTP, "v1alpha1", None)],
-                   {("tcp", 9111): "http_not_supported_yet"}),
+                   {("tcp", 9111): "http"}),
     "http-2": Case("v1alpha2", 9112, [(HTTP, "v1alpha3", None)],
-                   {("tcp", 9112): "http_not_supported_yet"}),
+                   {("tcp", 9112): "http"}),
     "http-3": Case("v1alpha3", None, [(HTTP, "v1alpha4", None), (TCP, "v1alpha4", (9113,))],
-                   {("tcp", 9113): "http_not_supported_yet"}),
+                   {("tcp", 9113): "http"}),
     "both-narrow": Case("v1alpha2", 9114, [(TCP, "v1alpha4", (9114, 9115))],
                         {("tcp", 9114): "policy"}),
     "contradiction": Case("v1alpha2", 9115, [(TCP, "v1alpha4", (9116,))], {}),
@@ -185,7 +185,7 @@ def version_objects():
 def expect_version(source, proto, port):
     granted = {grant: reason for case in CASES.values() for grant, reason in case.grants.items()}
     reason = granted.get((proto, port), "no_rule") if source.account == "main" else "no_rule"
-    return Verdict("allow" if reason == "policy" else "deny", reason)
+    return Verdict("deny" if reason == "no_rule" else "allow", reason)
 
 
 def cluster(server_command):

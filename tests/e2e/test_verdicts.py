@@ -20,9 +20,11 @@ def calls_of(phase, ways):
             if not hooked and source.kind != "pod":
                 continue
             verdict = cases.expect(source, destination, cases.PHASES[phase], way.proto, port)
-            outcomes = cases.outcomes(verdict, source, way, hooked)
-            yield Call(source.name, hooked, "", destination.pod, way, port, outcomes,
-                       verdict.action != "deny")
+            # A line, and where HTTP rules judge a request as well.
+            for say in ("", cases.REQUEST) if verdict.reason == "http" else ("",):
+                outcomes = cases.outcomes(verdict, source, destination, way, hooked, say)
+                yield Call(source.name, hooked, "", destination.pod, way, port, outcomes,
+                           verdict.action != "deny", say)
 
 
 def victim_address(callers, victim, six):
@@ -35,7 +37,7 @@ def spoofed_calls(callers, phase, ways):
     for source, victim, destination, way, hooked in itertools.product(
             cases.SPOOFERS, VICTIMS, cases.DESTINATIONS, ways, (True, False)):
         verdict = cases.expect(source, destination, cases.PHASES[phase], way.proto, 7001)
-        outcomes = cases.outcomes(verdict, source, way, hooked)
+        outcomes = cases.outcomes(verdict, source, destination, way, hooked)
         if "EACCES" not in {outcome for outcome, _ in outcomes}:
             outcomes = SILENCE
         yield Call(source.name, hooked, victim_address(callers, victim, way.six), destination.pod,

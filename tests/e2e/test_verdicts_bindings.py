@@ -8,8 +8,8 @@ import pytest
 import binding_cases as cases
 from callers import Callers
 from mesh import Mesh
-from verdict_cases import Verdict, as_list, refusals
-from verdict_run import ANSWERED, WAYS, Call, Runner, assert_right
+from verdict_cases import REQUEST, Verdict, as_list, refusals
+from verdict_run import ANSWERED, FORBIDDEN, WAYS, Call, Runner, assert_right
 
 CLIENTS, SERVERS = cases.subjects("client"), cases.subjects("server")
 # IPv4, and IPv6 for the other protocol: families do not matter to who is meant.
@@ -25,13 +25,19 @@ def runner():
             yield Runner(mesh, callers, [one.name for one in SERVERS] + ["versions", *cases.ALL_PORTS])
 
 
+def calls_of(source, pod, way, port, verdict, hooked):
+    def call(outcomes, arrives, say=""):
+        return Call(source.name, hooked, "", pod, way, port, outcomes, arrives, say)
+    if verdict.action == "deny":
+        return [call(refusals(way, hooked), False)]
+    if verdict.reason == "http":
+        return [call(FORBIDDEN, True), call(ANSWERED, True, REQUEST)]
+    return [call(ANSWERED, True)]
+
+
 def check(runner, asked, hooked=True):
     """asked: [(source, pod, way, port, verdict)]"""
-    wrong = runner.check([
-        Call(source.name, hooked, "", pod, way, port,
-             ANSWERED if verdict.action == "allow" else refusals(way, hooked),
-             verdict.action == "allow")
-        for source, pod, way, port, verdict in asked])
+    wrong = runner.check([call for one in asked for call in calls_of(*one, hooked)])
     # Both nodes compile the same objects: each is asked every other question.
     for name, share in (("node-a", asked[::2]), ("node-b", asked[1::2])):
         wrong += runner.explain(name, [(source.name, pod, way.six, port, way.proto, verdict)
@@ -79,6 +85,6 @@ def test_findings_name_what_grants_nothing(runner):
     well = {("IdentityBinding", name) for name, (schemes, _) in cases.SCHEMES.items()
             if schemes} - bindings
     well |= {("TrafficTarget", "v-" + name) for name, case in cases.CASES.items()
-             if "policy" in case.grants.values()}
+             if case.grants}
     assert not well & found
-    assert {("TrafficTarget", "v-http-1"), ("TrafficTarget", "v-contradiction")} <= found
+    assert ("TrafficTarget", "v-contradiction") in found

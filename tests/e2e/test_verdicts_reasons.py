@@ -65,10 +65,10 @@ class Scene(Frames):
     def __init__(self, mesh):
         super().__init__(mesh, ("friend", "stranger"), "lenient")
 
-    def call(self, place, to, port, proto="tcp", hooked=True, claim="", connected=True):
+    def call(self, place, to, port, proto="tcp", hooked=True, claim="", connected=True, say=""):
         """The same call a few times; the outcomes."""
         probe = {"proto": proto, "port": port, "address": to, "connected": connected,
-                 "silent": bool(claim) or not connected}
+                 "silent": bool(claim) or not connected, **({"say": say} if say else {})}
         answers = self.callers.get(place, hooked).call(patience=0.1, probes=[
             dict(probe, **{"from": [claim, next(self.ports)]}) for _ in range(TIMES)])
         return {outcome for outcome, _, _ in answers}
@@ -181,11 +181,11 @@ CASES = {
                            {(D, "unknown_source", "to_pod", "tcp"): 1}, ends(None, "shop", OPEN)),
     "remote_host": Case(call("node-b", "shop", OPEN), {"ECONNREFUSED"},
                         {(D, "remote_host", "to_pod", "tcp"): 1}, ends(None, "shop", OPEN)),
-    "http_not_supported_yet": Case(call("friend", "shop", WEB), {"EACCES"},
-                                   {(D, "http_not_supported_yet", "connect", "tcp"): 1},
-                                   ends("friend", "shop", WEB)),
-    "http at the server": Case(call("friend", "shop", WEB, hooked=False), {"ECONNREFUSED"},
-                               {(D, "http_not_supported_yet", "to_pod", "tcp"): 1},
+    "http": Case(call("friend", "shop", WEB, say=cases.REQUEST), {"ok"},
+                 {(A, "http", "connect", "tcp"): 1, (A, "http", "to_pod", "tcp"): 1}),
+    # What is no HTTP, on a connection that HTTP rules judge.
+    "http at the server": Case(call("friend", "shop", WEB, hooked=False), {"403"},
+                               {(A, "http", "to_pod", "tcp"): 1, (D, "http_request_line", "to_pod", "tcp"): 1},
                                ends("friend", "shop", WEB)),
     "no_endpoint": Case(lambda scene: scene.call("friend", vip(scene, "empty"), OPEN), {"ECONNREFUSED"},
                         {(D, "no_endpoint", "connect", "tcp"): 1}, ends("friend", None, OPEN)),
@@ -253,6 +253,47 @@ def test_reason(scene, name):
     check(scene, CASES[name])
 
 
+def request(*fields, method="GET /", version="HTTP/1.1", host="Host: shop\r\n"):
+    return "%s %s\r\n%s%s\r\n" % (method, version, host, "".join(one + "\r\n" for one in fields))
+
+
+# What is said on a connection that HTTP rules judge, and why it is refused. The rule allows any path
+# and method; a CONNECT must be named by a rule.
+REQUESTS = {
+    "no_http_rule": request(method="CONNECT shop:80", host="Host: shop:80\r\n"),
+    "ambiguous_path": request(method="GET /a/../b"),
+    "http_request_line": "\r\n" + cases.REQUEST,
+    "http_version": request(version="HTTP/1.2"),
+    "http_field": request("X-Folded: a", " b"),
+    "http_head_size": request("X-Long: " + "x" * 16384),
+    "http_content_length": request("Content-Length: 1", "Content-Length: 1"),
+    "http_transfer_encoding": request("Transfer-Encoding: gzip, chunked"),
+    "http_chunk": request("Transfer-Encoding: chunked") + "0x1\r\n",
+    "http_host": request(host=""),
+    "http_upgrade": request("Connection: upgrade", "Upgrade: h2c"),
+    "http2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "tls": "\x16\x03\x01\x00\x75\x01\x00",
+}
+# A client of these protocols could not read a 403.
+RESET = {"http2", "tls"}
+
+
+@pytest.mark.parametrize("reason", REQUESTS)
+def test_requests_are_refused(scene, reason):
+    before = len(scene.mesh.received("shop"))
+    check(scene, Case(call("friend", "shop", WEB, say=REQUESTS[reason]),
+                      {"ECONNRESET"} if reason in RESET else {"403"},
+                      {(A, "http", "connect", "tcp"): 1, (A, "http", "to_pod", "tcp"): 1,
+                       (D, reason, "to_pod", "tcp"): 1},
+                      ends("friend", "shop", WEB)))
+    read = collections.Counter()
+    for one in scene.mesh.received("shop")[before:]:
+        read[one["peer_port"]] += one.get("bytes", 0)
+    # Of a long head segments pass until it is too long: never its end.
+    most = 16384 if reason == "http_head_size" else 0
+    assert len(read) == TIMES and max(read.values()) <= most
+
+
 W = "would_deny"
 PERMISSIVE = {
     "no_rule": Case(call("stranger", "lenient", OPEN), {"ok"},
@@ -262,10 +303,14 @@ PERMISSIVE = {
                            {(W, "unknown_source", "to_pod", "tcp"): 1}, ends(None, "lenient", OPEN)),
     "remote_host": Case(call("node-b", "lenient", OPEN), {"ok"},
                         {(W, "remote_host", "to_pod", "tcp"): 1}, ends(None, "lenient", OPEN)),
-    "http_not_supported_yet": Case(call("friend", "lenient", WEB), {"ok"},
-                                   {(W, "http_not_supported_yet", "connect", "tcp"): 1,
-                                    (W, "http_not_supported_yet", "to_pod", "tcp"): 1},
-                                   ends("friend", "lenient", WEB)),
+    "no HTTP": Case(call("friend", "lenient", WEB), {"ok"},
+                    {(A, "http", "connect", "tcp"): 1, (A, "http", "to_pod", "tcp"): 1,
+                     (W, "http_request_line", "to_pod", "tcp"): 1},
+                    ends("friend", "lenient", WEB)),
+    "no_http_rule": Case(call("friend", "lenient", WEB, say=request(method="CONNECT a:1")), {"ok"},
+                         {(A, "http", "connect", "tcp"): 1, (A, "http", "to_pod", "tcp"): 1,
+                          (W, "no_http_rule", "to_pod", "tcp"): 1},
+                         ends("friend", "lenient", WEB)),
     "udp": Case(call("stranger", "lenient", OPEN, proto="udp"), {"ok"},
                 {(W, "no_rule", "to_pod", "udp"): 1},
                 ends("stranger", "lenient", OPEN)),

@@ -8,7 +8,7 @@ import collections
 import itertools
 import json
 
-from verdict_run import ANSWERED, SILENCE
+from verdict_run import ANSWERED, FORBIDDEN, SILENCE
 
 NODES = ("node-a", "node-b")
 PORTS = (7001, 7002)
@@ -76,6 +76,8 @@ PHASES = {
 }
 
 Verdict = collections.namedtuple("Verdict", "action reason")
+# What the HTTP rules of this matrix allow; a line alone is no request.
+REQUEST = "GET /matrix HTTP/1.1\r\nHost: server\r\n\r\n"
 
 
 def covers(ports, port):
@@ -89,7 +91,7 @@ def judge_pod(source, destination, rules, proto, port):
         return "no_rule"
     if covers(rules.tcp if proto == "tcp" else rules.udp, port):
         return "policy"
-    return "http_not_supported_yet" if rules.http and proto == "tcp" else "no_rule"
+    return "http" if rules.http and proto == "tcp" else "no_rule"
 
 
 def expect(source, destination, rules, proto, port):
@@ -106,7 +108,7 @@ def expect(source, destination, rules, proto, port):
         allowed = destination.external
     else:
         reason = judge_pod(source, destination, rules, proto, port)
-        allowed = reason == "policy"
+        allowed = reason in ("policy", "http")
     if allowed:
         return Verdict("allow", reason)
     return Verdict("would_deny" if destination.mode == PERMISSIVE else "deny", reason)
@@ -120,8 +122,10 @@ def knows_on_call(source, way, hooked):
     return way.proto == "tcp" or "weft.dev/mesh" in NAMESPACES[source.namespace][0]
 
 
-def outcomes(verdict, source, way, hooked):
+def outcomes(verdict, source, destination, way, hooked, say=""):
     """What the caller's socket may experience: a set of (outcome, stage)."""
+    if verdict.reason == "http" and destination.mode == ENFORCE and say != REQUEST:
+        return FORBIDDEN
     if verdict.action != "deny":
         return ANSWERED
     return refusals(way, knows_on_call(source, way, hooked))

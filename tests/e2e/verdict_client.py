@@ -4,8 +4,9 @@
 
 Every line of standard input is one JSON batch, answered with one line:
   {"probes": [{"proto": "tcp"|"udp", "address", "port", "from": [address or "", port]
-               and optionally "mapped", "connected", "silent"}, ...], "patience": s}
-    -> [[outcome, stage, ms], ...]; outcome "ok", an errno name, or "silence".
+               and optionally "mapped", "connected", "silent", "say"}, ...], "patience": s}
+    -> [[outcome, stage, ms], ...]; outcome "ok", an errno name, "silence", or "403" when weft
+    answered in the server's place. "say": what is said on a connection, in place of a line.
   Probes marked "silent" are started together and watched together for `patience` seconds: any
   answer at all is reported. The others run one after the other.
   {"route": [address, ...]} -> [own address towards each]
@@ -48,14 +49,16 @@ def name_of(failure):
 
 
 def converse(sock, target, probe, step):
-    """The whole exchange; `step` is told how far it came."""
+    """The whole exchange and its outcome; `step` is told how far it came."""
     if probe["proto"] == "tcp" or probe.get("connected"):
         step("connect")
         sock.connect(target)
         step("send")
-        sock.send(b"ping\n")
+        sock.send(probe.get("say", "ping\n").encode("latin-1"))
         step("receive")
         data = sock.recv(4096)
+        if data.startswith(b"HTTP/1.1 403 ") and b"\r\nserver: weft\r\n" in data.lower():
+            return "403"
     else:
         step("send")
         sock.sendto(b"ping", target)
@@ -65,6 +68,7 @@ def converse(sock, target, probe, step):
             raise OSError(errno.EBADMSG, "answer from %s" % (peer,))
     if not data:
         raise OSError(errno.ECONNRESET, "closed")
+    return "ok"
 
 
 def run_aloud(probe):
@@ -74,12 +78,11 @@ def run_aloud(probe):
         sock, target = open_socket(probe)
     except OSError as failure:
         return ["bind " + name_of(failure), "open", 0]
-    outcome = "ok"
     with sock:
         sock.settimeout(ANSWER_S)
         start = time.monotonic()
         try:
-            converse(sock, target, probe, stages.append)
+            outcome = converse(sock, target, probe, stages.append)
         except OSError as failure:
             outcome = name_of(failure)
     return [outcome, stages[-1], round((time.monotonic() - start) * 1000, 2)]

@@ -18,6 +18,8 @@ LANES = 3
 PATIENCE_S = 0.4
 SILENCE = frozenset({("silence", "wait")})
 ANSWERED = frozenset({("ok", "receive")})
+# The connection is opened, what is said on it is refused.
+FORBIDDEN = frozenset({("403", "receive")})
 
 # How an address is called: (protocol, connected, family, mapped).
 Way = collections.namedtuple("Way", "proto connected six mapped")
@@ -26,17 +28,28 @@ WAYS = tuple(Way(proto, connected, six, mapped)
              for six, mapped in ((False, False), (True, False), (False, True)))
 
 # place, hooked: see Callers.get(); claim: the address it pretends to have, or "";
-# outcomes: what its socket may experience, as (outcome, stage); arrives: whether the server sees it.
-Call = collections.namedtuple("Call", "place hooked claim pod way port outcomes arrives")
+# outcomes: what its socket may experience, as (outcome, stage); arrives: whether the server sees it;
+# say: in place of a line that is no HTTP.
+Call = collections.namedtuple("Call", "place hooked claim pod way port outcomes arrives say", defaults=("",))
 
 
 def describe(call):
     way = call.way
-    return "%s%s%s -> %s %s%s%s port %d" % (
+    return "%s%s%s -> %s %s%s%s port %d%s" % (
         call.place, "" if call.hooked else " (past its cgroup)",
         " as " + call.claim if call.claim else "", call.pod,
         "" if way.connected else "unconnected ", way.proto,
-        " mapped" if way.mapped else " v6" if way.six else " v4", call.port)
+        " mapped" if way.mapped else " v6" if way.six else " v4", call.port,
+        " saying %r" % call.say if call.say else "")
+
+
+def expected_records(call):
+    """What the server records of it: a refused request leaves a connection without a byte."""
+    if not call.arrives:
+        return ()
+    if call.way.proto == "udp":
+        return ("datagram",)
+    return ("accept",) if call.outcomes == FORBIDDEN else ("accept", "data")
 
 
 class Runner:
@@ -59,10 +72,11 @@ class Runner:
         return self._own[place][1 if six else 0]
 
     def _probe(self, call, from_port):
-        return {"proto": call.way.proto, "connected": call.way.connected, "port": call.port,
-                "mapped": call.way.mapped, "from": [call.claim, from_port],
-                "address": self.callers.address(call.pod, call.way.six),
-                "silent": call.outcomes == SILENCE}
+        probe = {"proto": call.way.proto, "connected": call.way.connected, "port": call.port,
+                 "mapped": call.way.mapped, "from": [call.claim, from_port],
+                 "address": self.callers.address(call.pod, call.way.six),
+                 "silent": call.outcomes == SILENCE}
+        return {**probe, "say": call.say} if call.say else probe
 
     def make(self, calls):
         """[(call, source port, outcome, stage, ms)]"""
@@ -86,13 +100,13 @@ class Runner:
         return [(*one, *result) for one, result in zip(batch, caller.answer())]
 
     def records(self):
-        """New records of all servers: (pod, proto, peer, peer port, port) -> how many."""
+        """New records of all servers: (pod, event, peer, peer port, port) -> how many."""
         new = collections.Counter()
         for pod in self.servers:
             lines = self.mesh.received(pod)
             for line in lines[self.seen[pod]:]:
-                if line["event"] in ("accept", "datagram"):
-                    new[pod, line["proto"], line["peer"], line["peer_port"], line["port"]] += 1
+                if line["event"] in ("accept", "data", "datagram"):
+                    new[pod, line["event"], line["peer"], line["peer_port"], line["port"]] += 1
             self.seen[pod] = len(lines)
         return new
 
@@ -109,8 +123,8 @@ class Runner:
                     late.append(call)
                     if attempt == TRIES or ms > LOST_MS:
                         wrong.append("%s: refused after %.0f ms" % (describe(call), ms))
-                if call.arrives:
-                    should[call.pod, call.way.proto, self.own_address(call.place, call.way.six),
+                for event in expected_records(call):
+                    should[call.pod, event, self.own_address(call.place, call.way.six),
                            from_port, call.port] += 1
         arrived = self.records()
         for key in sorted((arrived - should) + (should - arrived), key=str):

@@ -13,8 +13,8 @@
 
 enum event_limit {
 	EVENT_WAKE_BYTES = 128 * 1024, /* an eighth of the ring */
-	EVENT_PACE_NS = 1000000,       /* a thousand frequent events a second and CPU... */
-	EVENT_BURST = 4000,	       /* ...and as many more at once */
+	EVENT_PACE_NS = 2000000,       /* five hundred frequent events a second and CPU... */
+	EVENT_BURST = 2000,	       /* ...and as many more at once */
 };
 
 static __always_inline void stat_add(enum weft_stat stat)

@@ -169,7 +169,8 @@ static __always_inline bool sockops_note(struct bpf_sock_ops *ctx, struct bpf_so
 	return true;
 }
 
-static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_direction direction)
+/* One body for both ends, which may well run on one CPU: what counts is how much code is cold. */
+static __noinline int sockops_opened(struct bpf_sock_ops *ctx, enum weft_direction direction)
 {
 	struct bpf_sock *sk = ctx->sk;
 	const struct weft_local *local;
@@ -182,11 +183,11 @@ static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_d
 
 	sockops_ends_init(&ends, ctx);
 	if (!sk || addr_stays_local(&ends.remote_addr))
-		return;
+		return 0;
 	netns = bpf_get_netns_cookie(ctx);
 	local = bpf_map_lookup_elem(&weft_netns, &netns);
 	if (!local)
-		return;
+		return 0;
 	record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
 	if (direction == WEFT_DIRECTION_OUTBOUND)
 		sockops_called(sk, record, &conn);
@@ -196,11 +197,12 @@ static __always_inline void sockops_opened(struct bpf_sock_ops *ctx, enum weft_d
 	sockops_identify(&conn, &local->peer, &peer, direction);
 	conn.start_ns = bpf_ktime_get_ns();
 	if (!sockops_note(ctx, sk, record, &conn))
-		return;
+		return 0;
 	edge = sockops_edge(&ends, &conn);
 	if (edge)
 		edge->opened++;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	return 0;
 }
 
 /*
@@ -296,7 +298,7 @@ static __always_inline void sockops_count(struct bpf_sock_ops *ctx, struct bpf_s
 	sockops_tell(ctx, &ends, conn, &bytes, now);
 }
 
-static __always_inline void sockops_closed(struct bpf_sock_ops *ctx, __u32 old_state)
+static __noinline int sockops_closed(struct bpf_sock_ops *ctx, __u32 old_state)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct weft_sock *record;
@@ -305,7 +307,7 @@ static __always_inline void sockops_closed(struct bpf_sock_ops *ctx, __u32 old_s
 	__u64 cookie;
 
 	if (!sk)
-		return;
+		return 0;
 	record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
 	if (record && record->conn.start_ns) {
 		conn = record->conn;
@@ -315,11 +317,12 @@ static __always_inline void sockops_closed(struct bpf_sock_ops *ctx, __u32 old_s
 		cookie = bpf_get_socket_cookie(ctx);
 		noted = bpf_map_lookup_elem(&weft_conn, &cookie);
 		if (!noted)
-			return;
+			return 0;
 		conn = *noted;
 		bpf_map_delete_elem(&weft_conn, &cookie);
 	}
 	sockops_count(ctx, sk, &conn, old_state);
+	return 0;
 }
 
 SEC("sockops")

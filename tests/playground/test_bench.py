@@ -111,6 +111,11 @@ def test_promises_and_report():
               "settings": {"rounds": 2, "seconds": 1, "placement": "two-nodes",
                            "series": list(factors)},
               "cross_check": slices.cross_check(measured), "foreign_cpu_share": 0.0,
+              "programs": [{"name": f"weft_{name}", "instructions": 10, "runs": 5,
+                            "verified_instructions": None, "ns_per_run": 100.0,
+                            "works": {"http-close-1/weft-l4": {
+                                "runs": 5, "ns_per_run": 1000.0, "runs_per_request": 2.5}}}
+                           for name in "ab"],
               "failed": [{"what": "heads", "why": "no time"}],
               "skipped": [{"series": "nginx-pair", "why": "nginx does not run here"}]}
     result["targets"] = promises.targets(result, measured)
@@ -122,4 +127,6 @@ def test_promises_and_report():
     text = report.render(result)
     assert "| http-keepalive-64 | envoy-pair | 9.00 | 9.00 | 9.00 |" in text
     assert "- heads: no time" in text
+    assert "| weft_a | 10 | - | 5 | 100.0 | - | 2.50 |" in text
+    assert "| http-close-1 | weft-l4 | 5,000 |" in text
     assert "**nginx-pair**: nginx does not run here" in text

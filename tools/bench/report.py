@@ -159,6 +159,17 @@ def _head_lines(heads):
         "statistics. weft-l4 reads no heads: its rows show what longer packets cost by themselves."]
 
 
+def _total_lines(programs):
+    """Run time of all programs together, per request, by work and series."""
+    total = {}
+    for one in programs:
+        for name, work in one["works"].items():
+            if name.startswith("http"):
+                total[name] = total.get(name, 0) + work["ns_per_run"] * work["runs_per_request"]
+    return _table(["work", "series", "ns of all programs per request"],
+                  [[*name.split("/"), f"{value:,.0f}"] for name, value in sorted(total.items())])
+
+
 def _program_lines(programs):
     body = [[one["name"], *(f"{one[key]:,}" if one.get(key) else "-" for key in
                             ("instructions", "verified_instructions")),
@@ -214,7 +225,8 @@ def render(report):
     if report.get("timings"):
         lines += ["## The agent", "", *_timing_lines(report["timings"]), ""]
     if report.get("programs"):
-        lines += ["## BPF programs", "", *_program_lines(report["programs"]), ""]
+        lines += ["## BPF programs", "", *_program_lines(report["programs"]), "",
+                  *_total_lines(report["programs"]), ""]
     lines += ["## Cross-check", "",
               "The same cost by the cgroups' own clocks (tasks of both pods, with softirq work "
               "done in their time). Foreign load does not enter; softirq threads do not either.",

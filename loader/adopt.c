@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Pinned maps hold what a node knows: policy, names, counters. The next agent goes on with them as
- * long as they are of its ABI version and laid out as it expects; otherwise it changes nothing.
+ * long as they are of its ABI version and laid out as it expects. Those of another version it
+ * leaves as they are, and makes its own beside them (migrate.c).
  *
  * An agent that was killed during its first start leaves some maps pinned and no version in
  * weft_config. Nothing is attached then: what fits is taken, what does not is replaced.
@@ -20,7 +21,7 @@ static const char adopt_remedy[] =
 	"remedy: run the version of weftd that made them, or drop them with `weft detach` (enforcement "
 	"pauses until this agent is ready)";
 
-/* The version of the pinned maps; WEFT_ABI_VERSION when nothing is pinned, 0 when unfinished. */
+/* The version of the pinned maps; 0 when nothing is pinned, or not all. */
 static int adopt_check_abi(struct loader *loader, uint32_t *abi, char error[LOADER_ERROR_LEN])
 {
 	int fd, err;
@@ -39,9 +40,7 @@ static int adopt_check_abi(struct loader *loader, uint32_t *abi, char error[LOAD
 		return log_fail(error, err, "%s/%s is no map of weft; %s", loader->root,
 				maps_name(MAP_CONFIG), adopt_remedy);
 	if (*abi && *abi != WEFT_ABI_VERSION)
-		return log_fail(error, -EPROTO,
-				"maps below %s have ABI version %u, this agent %d; %s",
-				loader->root, *abi, WEFT_ABI_VERSION, adopt_remedy);
+		loader->staged_from = *abi;
 	return 0;
 }
 
@@ -99,6 +98,12 @@ static int adopt_one(struct loader *loader, struct bpf_object *object, enum map_
 	err = adopt_resize(map, id, wanted, error);
 	if (err)
 		return err;
+	if (loader->staged_from) {
+		loader->maps_adopted = false;
+		replace = true;
+		if (!migrate_keeps(loader->staged_from, id))
+			return 0;
+	}
 	fd = pins_get(loader->root, PINS_MAPS, maps_name(id));
 	if (fd == -ENOENT) {
 		loader->maps_adopted = false;
@@ -145,10 +150,10 @@ static bool adopt_is_pinned(const struct loader *loader, enum map_id id, int fd)
 	return same;
 }
 
-int adopt_pin(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN])
+int adopt_take_maps(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN])
 {
 	enum map_id id;
-	int fd, err;
+	int fd;
 
 	for (id = 0; id < MAP_ID_COUNT; id++) {
 		fd = bpf_object__find_map_fd_by_name(object, maps_name(id));
@@ -157,12 +162,29 @@ int adopt_pin(struct loader *loader, struct bpf_object *object, char error[LOADE
 			return log_fail(error, fd == -1 ? -errno : fd, "map %s has no descriptor",
 					maps_name(id));
 		loader->maps.fds[id] = fd;
-		if (adopt_is_pinned(loader, id, fd))
-			continue;
-		err = pins_put(loader->root, PINS_MAPS, maps_name(id), fd);
-		if (err)
-			return log_fail(error, err, "cannot pin %s/%s: %s", loader->root,
-					maps_name(id), strerror(-err));
 	}
 	return 0;
+}
+
+static int adopt_pin_one(struct loader *loader, enum map_id id, char error[LOADER_ERROR_LEN])
+{
+	int fd = loader->maps.fds[id], err;
+
+	if (adopt_is_pinned(loader, id, fd))
+		return 0;
+	err = pins_put(loader->root, PINS_MAPS, maps_name(id), fd);
+	return err ? log_fail(error, err, "cannot pin %s/%s: %s", loader->root, maps_name(id),
+			      strerror(-err)) :
+		     0;
+}
+
+int adopt_pin(struct loader *loader, char error[LOADER_ERROR_LEN])
+{
+	enum map_id id;
+	int err = 0;
+
+	for (id = 0; !err && id < MAP_ID_COUNT; id++)
+		if (id != MAP_CONFIG)
+			err = adopt_pin_one(loader, id, error);
+	return err ? err : adopt_pin_one(loader, MAP_CONFIG, error);
 }

@@ -179,7 +179,9 @@ static int loader_replace(struct loader *loader, struct bpf_object *object, cons
 	if (!err)
 		err = build_forget(loader->root);
 	if (!err)
-		err = adopt_pin(loader, object, error);
+		err = adopt_take_maps(loader, object, error);
+	if (!err)
+		err = adopt_pin(loader, error);
 	if (!err)
 		err = programs_pin(loader, object, error);
 	if (!err && build[0])
@@ -187,7 +189,19 @@ static int loader_replace(struct loader *loader, struct bpf_object *object, cons
 	return err;
 }
 
-/* Leaves all maps and programs pinned and loader->maps and loader->slots filled. */
+/* Maps and programs of our own beside those of another ABI version, which go on. */
+static int loader_stage(struct loader *loader, struct bpf_object *object, uint64_t *last,
+			char error[LOADER_ERROR_LEN])
+{
+	int err = loader_load(object, error);
+
+	loader_mark(last, &loader->timing.load_ns);
+	if (!err)
+		err = adopt_take_maps(loader, object, error);
+	return err ? err : programs_hold(loader, object, error);
+}
+
+/* Leaves loader->maps and loader->slots filled, and all of them pinned unless they are staged. */
 static int loader_provide(struct loader *loader, const struct loader_options *options,
 			  uint64_t *last, char error[LOADER_ERROR_LEN])
 {
@@ -203,8 +217,10 @@ static int loader_provide(struct loader *loader, const struct loader_options *op
 		reuse = loader->maps_adopted && build_is_pinned(loader, build) &&
 			programs_reuse(loader, object);
 	loader_mark(last, &loader->timing.adopt_ns);
-	if (!err)
-		err = reuse ? adopt_pin(loader, object, error) :
+	if (!err && loader->staged_from)
+		err = loader_stage(loader, object, last, error);
+	else if (!err)
+		err = reuse ? adopt_take_maps(loader, object, error) :
 			      loader_replace(loader, object, build, last, error);
 	bpf_object__close(object);
 	if (!err)
@@ -213,7 +229,7 @@ static int loader_provide(struct loader *loader, const struct loader_options *op
 	return err;
 }
 
-static int loader_attach(struct loader *loader, char error[LOADER_ERROR_LEN])
+int loader_attach(struct loader *loader, char error[LOADER_ERROR_LEN])
 {
 	int err = 0;
 	size_t i;
@@ -249,7 +265,9 @@ static int loader_set_http_key(const struct loader *loader, struct weft_config *
 	return getrandom(config->http_key, sizeof(config->http_key), 0) < 0 ? -errno : 0;
 }
 
-/* Last of all: it says that everything else is in place. */
+/*
+ * Last of all: it says that everything else is in place. That of staged maps is not pinned yet.
+ */
 static int loader_write_config(const struct loader *loader, const struct loader_options *options,
 			       char error[LOADER_ERROR_LEN])
 {
@@ -286,7 +304,7 @@ static int loader_start(struct loader *loader, const struct loader_options *opti
 	loader_mark(&last, &loader->timing.check_ns);
 	if (!err)
 		err = loader_provide(loader, options, &last, error);
-	if (!err)
+	if (!err && !loader->staged_from)
 		err = loader_attach(loader, error);
 	if (!err)
 		err = loader_write_config(loader, options, error);

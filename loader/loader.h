@@ -27,7 +27,7 @@ struct loader_options {
 	const char *node;   /* node name, for weft_config */
 	const char *listen; /* the agent's HTTP address, for weft_config */
 	uint32_t request_sample, request_path; /* as in weft_config */
-	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default of bpf/maps.bpf.h */
+	uint32_t max_entries[MAP_ID_COUNT];    /* 0 = default of bpf/maps.bpf.h */
 	const char *object; /* path of a BPF object instead of the built-in one; for tests */
 };
 
@@ -58,11 +58,25 @@ struct loader_timing {
  * lives), checks for bpffs (-EINVAL) and privileges (-EPERM), adopts pinned maps whose ABI version
  * and sizes fit or creates them, loads the programs, pins everything, and attaches the
  * cgroup programs - over pinned links by bpf_link_update, so that nothing is ever unattended.
- * Maps of another ABI version: -EPROTO. On failure nothing that enforced before is undone, and
- * `error` says what failed and the remedy, in one line.
+ * Where the pinned maps are of another ABI version, all of that waits for loader_switch().
+ * -EPROTO when they cannot be told, or are laid out otherwise. On failure nothing that enforced
+ * before is undone, and `error` says what failed and the remedy, in one line.
  */
 int loader_open(const struct loader_options *options, struct loader **loader,
 		char error[LOADER_ERROR_LEN]);
+
+/*
+ * The other ABI version whose maps and programs are in force, 0 = none. Ours are loaded then but
+ * neither pinned nor attached: they are to be filled first, weft_iface for all interfaces that have
+ * links. Of known versions they share what means the same: names, counters, sockets' records.
+ */
+uint32_t loader_staged_from(const struct loader *loader);
+/*
+ * Brings every link to our programs and pins our things in the place of the others. On failure,
+ * and after a crash at any point, each link leads to either, with all its maps; to be
+ * tried again. 0 also when nothing is staged.
+ */
+int loader_switch(struct loader *loader, char error[LOADER_ERROR_LEN]);
 
 /* Closes descriptors and the lock. Everything pinned stays in force. NULL is fine. */
 void loader_close(struct loader *loader);

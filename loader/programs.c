@@ -155,6 +155,41 @@ int programs_pin(struct loader *loader, struct bpf_object *object, char error[LO
 	return 0;
 }
 
+int programs_hold(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN])
+{
+	struct bpf_program *program;
+	struct loader_slot *slot;
+	int err;
+
+	bpf_object__for_each_program(program, object) {
+		if (bpf_program__fd(program) < 0)
+			continue;
+		slot = programs_add_slot(loader, program);
+		if (slot)
+			slot->fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
+		err = !slot ? -E2BIG : slot->fd < 0 ? -errno : programs_identify(slot);
+		if (err)
+			return log_fail(error, err, "cannot keep program %s: %s",
+					bpf_program__name(program), strerror(-err));
+	}
+	return 0;
+}
+
+int programs_pin_held(struct loader *loader, char error[LOADER_ERROR_LEN])
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < loader->slot_count; i++) {
+		err = pins_put(loader->root, PINS_PROGRAMS, loader->slots[i].name,
+			       loader->slots[i].fd);
+		if (err)
+			return log_fail(error, err, "cannot pin program %s below %s: %s",
+					loader->slots[i].name, loader->root, strerror(-err));
+	}
+	return 0;
+}
+
 bool programs_reuse(struct loader *loader, struct bpf_object *object)
 {
 	struct bpf_program *program;

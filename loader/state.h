@@ -27,7 +27,9 @@ struct loader {
 	int cgroup_fd;
 	uint64_t cgroup_id;
 	struct maps maps;
-	bool maps_adopted; /* all of them were pinned and fit */
+	bool maps_adopted;    /* all of them were pinned and fit */
+	uint32_t staged_from; /* ABI version that is in force until loader_switch(); 0 = none other
+			       */
 	struct loader_slot slots[LOADER_PROGRAM_MAX];
 	size_t slot_count;
 	struct loader_timing timing;
@@ -38,14 +40,26 @@ const struct loader_slot *loader_find_slot(const struct loader *loader, const ch
 /* adopt.c: gives the object what is pinned and fits, before it is loaded. -EPROTO. */
 int adopt_prepare(struct loader *loader, struct bpf_object *object,
 		  const struct loader_options *options, char error[LOADER_ERROR_LEN]);
-/* Takes the loaded object's maps over into loader->maps and pins those that are new. */
-int adopt_pin(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN]);
+/* Takes the loaded object's maps over into loader->maps. */
+int adopt_take_maps(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN]);
+/* Pins those that are new; weft_config last: until then, the maps are not all there. */
+int adopt_pin(struct loader *loader, char error[LOADER_ERROR_LEN]);
+
+/* migrate.c: is this map of that ABI version the same thing as in this one? */
+bool migrate_keeps(uint32_t abi, enum map_id id);
+
+/* loader.c: brings all hooks to the programs of this build. */
+int loader_attach(struct loader *loader, char error[LOADER_ERROR_LEN]);
 
 /*
  * programs.c: fills the slots from the loaded object and pins them. A pinned program that is the
  * same stays, and with it all links to it.
  */
 int programs_pin(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN]);
+/* Fills the slots from the loaded object and pins nothing... */
+int programs_hold(struct loader *loader, struct bpf_object *object, char error[LOADER_ERROR_LEN]);
+/* ...until they are attached. */
+int programs_pin_held(struct loader *loader, char error[LOADER_ERROR_LEN]);
 /* Fills the slots from pins, which are of this build; false when one is missing. */
 bool programs_reuse(struct loader *loader, struct bpf_object *object);
 /* Unpins programs of other builds that this one has not. */

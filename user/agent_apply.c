@@ -16,6 +16,9 @@ enum {
 	TIDY_MAX_MS = 1000, /* ...but no later than this after the first one */
 };
 
+/* How long a pod may take to be found before another version's programs are replaced. */
+#define TAKE_OVER_PATIENCE_NS UINT64_C(10000000000)
+
 const struct pod_place *agent_place(const struct agent *agent, const struct desired_local *local)
 {
 	return pods_find(agent->pods, local->uid);
@@ -272,7 +275,8 @@ static bool must_hold(struct agent *agent)
 {
 	const char *file = agent->source->ops->unread(agent->source);
 
-	if (agent->judged || !file || !reconcile_is_enforcing(agent->reconcile))
+	if (agent->judged || !file ||
+	    !(reconcile_is_enforcing(agent->reconcile) || loader_staged_from(agent->loader)))
 		return false;
 	snprintf(
 		agent->apply_error, sizeof(agent->apply_error),
@@ -280,6 +284,50 @@ static bool must_hold(struct agent *agent)
 		"the kernel stays as it is until the file is mended or removed",
 		file);
 	return true;
+}
+
+/*
+ * Are all interfaces that the other version's programs judge in our maps as those of a pod? Those
+ * whose pod is gone get the guard. But a pod of which there is an object is there, and shows
+ * itself in a moment.
+ */
+static bool is_waiting_for_pods(const struct agent *agent)
+{
+	size_t i;
+
+	if (!attachments_have_guards(agent) ||
+	    agent_clock_ns() - agent->begin_ns > TAKE_OVER_PATIENCE_NS)
+		return false;
+	for (i = 0; i < agent->desired.local_count; i++)
+		if (!agent_place(agent, &agent->desired.locals[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Where maps and programs of another ABI version are in force, ours take their place once they
+ * hold everything. False: not yet.
+ */
+static bool take_over(struct agent *agent, bool failed)
+{
+	uint32_t version = loader_staged_from(agent->loader);
+	char error[LOADER_ERROR_LEN] = "";
+
+	if (!version)
+		return true;
+	if (failed)
+		snprintf(error, sizeof(error),
+			 "what is in force is of ABI version %u: ours is not complete", version);
+	else if (is_waiting_for_pods(agent))
+		snprintf(
+			error, sizeof(error),
+			"what is in force is of ABI version %u: a pod of this node is not found yet",
+			version);
+	else if (!loader_switch(agent->loader, error))
+		log_info("took over from another ABI version", "version",
+			 log_format_value("%u", version));
+	memcpy(agent->attach_error, error, sizeof(error));
+	return !loader_staged_from(agent->loader);
 }
 
 static void on_settle(uv_timer_t *timer)
@@ -333,12 +381,14 @@ void agent_work(struct agent *agent)
 		return;
 	}
 	failed |= apply(agent, compile_us) != 0;
-	attach(agent);
-	if (agent->want_sweep)
-		sweep(agent);
+	if (take_over(agent, failed)) {
+		attach(agent);
+		if (agent->want_sweep)
+			sweep(agent);
+	}
 	failed |= agent->attach_error[0] || agent->want_sweep;
 	count_pods(agent);
-	if (agent->applied)
+	if (agent->applied && !loader_staged_from(agent->loader))
 		agent->source->ops->applied(agent->source);
 	agent_collect_findings(agent);
 	plan_retry(agent, failed);

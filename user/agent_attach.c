@@ -101,6 +101,16 @@ static bool is_unplaced(const struct agent *agent, const struct weft_local *entr
 	return false;
 }
 
+/* What the entry of an interface without a pod begins with; false: it needs none. */
+static bool get_guarded(const struct agent *agent, uint32_t ifindex, struct weft_local *entry)
+{
+	if (reconcile_get_interface(agent->reconcile, ifindex, entry))
+		return !is_unplaced(agent, entry);
+	/* Of interfaces in the maps of another ABI version only their links tell. */
+	*entry = (struct weft_local){ .peer.flags = WEFT_PEER_ENFORCE, .nsid = -1 };
+	return loader_staged_from(agent->loader) != 0;
+}
+
 struct reconcile_place *attachments_guard(struct agent *agent, struct reconcile_place *places,
 					  size_t *count, size_t *capacity)
 {
@@ -111,9 +121,8 @@ struct reconcile_place *attachments_guard(struct agent *agent, struct reconcile_
 		struct attachment *attachment = &agent->attachments[i];
 
 		attachment->guard = false;
-		if (attachment->wanted ||
-		    !reconcile_get_interface(agent->reconcile, attachment->ifindex, &entry) ||
-		    is_unplaced(agent, &entry) || !link_exists(attachment->ifindex))
+		if (attachment->wanted || !get_guarded(agent, attachment->ifindex, &entry) ||
+		    !link_exists(attachment->ifindex))
 			continue;
 		memset(entry.addr, 0, sizeof(entry.addr));
 		at = memory_grow(&places, count, capacity, sizeof(*places));
@@ -122,6 +131,16 @@ struct reconcile_place *attachments_guard(struct agent *agent, struct reconcile_
 		attachment->wanted = attachment->guard = true;
 	}
 	return places;
+}
+
+bool attachments_have_guards(const struct agent *agent)
+{
+	size_t i;
+
+	for (i = 0; i < agent->attachment_count; i++)
+		if (agent->attachments[i].guard)
+			return true;
+	return false;
 }
 
 bool attachments_guard_is_over(const struct agent *agent)

@@ -118,6 +118,8 @@ void attachments_want(struct agent *agent, const struct reconcile_place *places,
  */
 struct reconcile_place *attachments_guard(struct agent *agent, struct reconcile_place *places,
 					  size_t *count, size_t *capacity);
+/* Are there interfaces that outlive their pod, or whose pod is not found? */
+bool attachments_have_guards(const struct agent *agent);
 /* Has an interface gone that was guarded? Then its entry is due to go as well. */
 bool attachments_guard_is_over(const struct agent *agent);
 /* Attaches what is wanted, within a few milliseconds: false = call again soon. Sets attach_error.

@@ -85,7 +85,7 @@ static uint32_t product_target(struct product *product, const struct pair *from,
 	step = *http_table_action(grammar, number);
 	if (step.has_set)
 		step.set = product->reader->sets[to.accept];
-	if (step.op != WEFT_HTTP_OP_DENY && step.section == HTTP_HERE) {
+	if (step.section == HTTP_HERE) {
 		to.grammar = step.state;
 		step.state = product_state(product, to);
 	}

@@ -8,8 +8,18 @@
 
 enum {
 	/* For what has a bound of its own: sections without regexes, methods, names of fields. */
-	SIZE_RESERVED = 512 << 10,
+	SIZE_RESERVED = 384 << 10,
 };
+
+/* Bytes that sections with regexes may take. */
+static size_t size_budget(size_t mask_count)
+{
+	size_t budget = WEFT_HTTP_PROGRAM_MAX - SIZE_RESERVED;
+
+	if (mask_count > budget / sizeof(struct weft_http_set))
+		return 0;
+	return budget - mask_count * sizeof(struct weft_http_set);
+}
 
 static void compiler_clear(struct http_compiler *compiler)
 {
@@ -41,7 +51,7 @@ static bool compile(const struct http_rule *rules, size_t rule_count,
 	compiler->entry_count = rule_count < WEFT_HTTP_RULES_MAX ? rule_count : WEFT_HTTP_RULES_MAX;
 	compiler->entries = memory_alloc(compiler->entry_count * sizeof(*compiler->entries));
 	compiler->steps = regex_budget_set.steps;
-	compiler->size = WEFT_HTTP_PROGRAM_MAX - SIZE_RESERVED;
+	compiler->size = size_budget(mask_count);
 	compiler->section_count = WEFT_HTTP_FIRST_OWN;
 	http_set_number(compiler, &none);
 

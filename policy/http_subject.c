@@ -69,6 +69,11 @@ static void pattern_refuse(struct http_compiler *compiler, const struct http_pat
 			http_refuse(compiler, i, "%s: %s", what, message);
 }
 
+static void steps_spend(struct http_compiler *compiler, uint64_t steps)
+{
+	compiler->steps -= steps < compiler->steps ? steps : compiler->steps;
+}
+
 /* One DFA of the group's patterns. What that took is taken from compiler->steps. */
 static int group_match(struct http_compiler *compiler, const struct http_subject *subject,
 		       const struct group *group, uint32_t dfa_states, struct regex_dfa *dfa,
@@ -79,7 +84,6 @@ static int group_match(struct http_compiler *compiler, const struct http_subject
 		.dfa_states = dfa_states,
 	};
 	struct regex_set *set;
-	uint64_t steps;
 	size_t i;
 	int ret = 0;
 
@@ -97,8 +101,7 @@ static int group_match(struct http_compiler *compiler, const struct http_subject
 	}
 	if (ret >= 0)
 		ret = regex_set_compile(set, dfa, error);
-	steps = regex_set_steps(set);
-	compiler->steps -= steps < compiler->steps ? steps : compiler->steps;
+	steps_spend(compiler, regex_set_steps(set));
 	regex_set_free(set);
 	return ret;
 }
@@ -147,6 +150,7 @@ static bool group_compile(struct http_compiler *compiler, const struct http_subj
 	       http_product(lane ? subject->lane_grammar : subject->grammar,
 			    lane ? 1 : subject->roots, &reader, lane,
 			    size - dfa.set_count * sizeof(struct weft_http_set), table);
+	steps_spend(compiler, fits ? http_table_size(table) : size);
 	/* Without a better guess, the last one is to blame. */
 	if (fits)
 		table->set_count = dfa.set_count;

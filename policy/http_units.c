@@ -10,8 +10,8 @@
 
 enum {
 	WORD_BITS = 64,
-	NAME_BYTES_MAX = 4096,	 /* of all names of headers */
-	METHOD_BYTES_MAX = 4096, /* of all methods that are no usual ones */
+	NAME_BYTES_MAX = 2048,	 /* of all names of headers */
+	METHOD_BYTES_MAX = 1024, /* of all methods that are no usual ones */
 };
 
 uint32_t http_set_number(struct http_compiler *compiler, const struct weft_http_set *set)

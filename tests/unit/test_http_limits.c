@@ -354,13 +354,71 @@ static void test_too_much(void **state)
 	runner_free(runner);
 }
 
+/* Masks alone may be too much: then nothing is granted, and that is said of every rule. */
+static void test_too_many_masks(void **state)
+{
+	enum { MASKS = 40000, RULES = 16 };
+	struct http_rule_mask *masks = memory_alloc(MASKS * sizeof(*masks));
+	struct runner *runner = runner_new();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < RULES; i++)
+		runner_rule(runner, "", "", "");
+	for (i = 0; i < MASKS; i++)
+		masks[i].bits[0] = i;
+	runner->masks = masks;
+	runner->mask_count = MASKS;
+	runner_compile(runner);
+	runner_check(&runner->program);
+	assert_int_equal(runner->program.refusal_count, RULES);
+	for (i = 0; i < MASKS; i++)
+		assert_int_equal(runner->program.masks[i], 0);
+	assert_int_equal(runner_request(runner, "GET /", ""), NONE);
+
+	runner->mask_count = 1000;
+	runner->mask = 999;
+	runner_compile(runner);
+	assert_int_equal(runner->program.refusal_count, 0);
+	assert_int_equal(runner_request(runner, "GET /", ""), RULE);
+	free(masks);
+	runner_free(runner);
+}
+
+/* What names of methods and headers may take is bounded, and they are all told apart. */
+static void test_long_names(void **state)
+{
+	struct runner *runner = runner_new();
+	char method[64], header[64], line[200];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 40; i++) {
+		snprintf(method, sizeof(method), "%02d-%020d", i, 0);
+		snprintf(header, sizeof(header), "%02d-%040d:1", i, 0);
+		runner_rule(runner, method, "/", header);
+	}
+	runner_compile(runner);
+	runner_check(&runner->program);
+	assert_int_equal(runner->program.refusal_count, 0);
+	for (i = 0; i < 40; i++) {
+		snprintf(method, sizeof(method), "%02d-%020d /", i, 0);
+		snprintf(line, sizeof(line), "%02d-%040d: 1", i, 0);
+		assert_int_equal(runner_request(runner, method, line), RULE + i);
+		snprintf(line, sizeof(line), "%02d-%039d: 1", i, 0);
+		assert_int_equal(runner_request(runner, method, line), NONE);
+	}
+	runner_free(runner);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_256_rules),    cmocka_unit_test(test_64_headers),
-		cmocka_unit_test(test_bits),	     cmocka_unit_test(test_a_rule_too_large),
-		cmocka_unit_test(test_path_lanes),   cmocka_unit_test(test_empty_path_in_lanes),
-		cmocka_unit_test(test_header_lanes), cmocka_unit_test(test_too_much),
+		cmocka_unit_test(test_256_rules),      cmocka_unit_test(test_64_headers),
+		cmocka_unit_test(test_bits),	       cmocka_unit_test(test_a_rule_too_large),
+		cmocka_unit_test(test_path_lanes),     cmocka_unit_test(test_empty_path_in_lanes),
+		cmocka_unit_test(test_too_many_masks), cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_header_lanes),   cmocka_unit_test(test_too_much),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

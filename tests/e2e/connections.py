@@ -51,6 +51,11 @@ class Scene:
         assert set(answers.values()) <= REFUSED, "%s: %s" % (place, answers)
         assert time.monotonic() - begin < 0.1 * len(wanted)
 
+    def judged(self, place, port):
+        """New connections of every family come about, and what is no HTTP is refused on them."""
+        answers = self.live(place).call(open=list(self.wanted(port, ["idle"])))
+        assert set(answers.values()) == {"403"}, "%s: %s" % (place, answers)
+
     def admitted(self, place, port, since):
         """New connections of every family succeed within a second of the change."""
         answers = self.live(place).call(open=list(self.wanted(port, ["idle"])))

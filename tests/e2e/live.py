@@ -5,7 +5,8 @@
 A JSON request a line on standard input, a JSON answer a line on standard output:
   {"listen": [port, ...]}  accepts and echoes
   {"open": [{"name", "address", "port", "kind", and optionally "mapped"}, ...]}
-     -> {name: errno or null}. Kinds: "idle", one exchange and then nothing; "busy", 100 bytes
+     -> {name: errno, or "403" when that was the answer, or null}. Kinds: "idle", one exchange (a
+     line that is no HTTP) and then nothing; "busy", 100 bytes
      every 10 ms, echoed; "stuffed", sent until nothing more goes, the other end does not read;
      "half", this end has shut down its sending side
   {"report": true} -> {name: {"cut": [errno or "end", monotonic time] or null, "last": time of the
@@ -22,7 +23,7 @@ import sys
 import time
 
 TICK_S = 0.01
-OPENINGS = {"stuffed": b"stuff", "half": b"half!", "idle": b"hello", "busy": b"hello"}
+OPENINGS = {"stuffed": b"stuff", "half": b"half!\n", "idle": b"hello\n", "busy": b"hello\n"}
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -68,8 +69,9 @@ class Live:
         try:
             sock.connect((address, wanted["port"]))
             sock.sendall(OPENINGS[wanted["kind"]])
-            if wanted["kind"] != "stuffed":
-                sock.recv(100)
+            if wanted["kind"] != "stuffed" and sock.recv(100).startswith(b"HTTP/1.1 403 "):
+                sock.close()
+                return "403"
             if wanted["kind"] == "half":
                 sock.shutdown(socket.SHUT_WR)
         except OSError as failure:

@@ -81,8 +81,9 @@ def change(scene, objects, verb="apply"):
     return scene.mesh.changed()
 
 
-def check(scene, before, after, cut, verb="apply", alive=(), readmit=True):
-    """From the objects `before` to `after`: connections of the places `cut` on PORT are cut."""
+def check(scene, before, after, cut, verb="apply", alive=(), readmit=True, http=False):
+    """From the objects `before` to `after`: connections of the places `cut` on PORT are cut. `http`: HTTP
+    rules judge what is said on new ones."""
     if before:
         change(scene, before)
     kept = {(place, KEPT) for place in CLIENTS + MEMBERS} | {
@@ -94,10 +95,12 @@ def check(scene, before, after, cut, verb="apply", alive=(), readmit=True):
     scene.open("server", OUTBOUND, to="keeper-a")
     begin = change(scene, after, verb)
     done = time.monotonic()
-    for place in cut:
+    for place in () if http else cut:
         scene.refused(place, PORT)
     for place in cut:
         scene.check_cut(place, PORT, begin)
+    for place in cut if http else ():
+        scene.judged(place, PORT)
     for place, port in kept:
         scene.check_alive(place, port, done)
     outbound = [one for name, one in scene.live("server").call(report=True).items()
@@ -126,7 +129,7 @@ def test_source_taken_out(scene):
 
 
 def test_only_http_left(scene):
-    check(scene, revocable(), revocable(kind="HTTPRouteGroup"), CLIENTS)
+    check(scene, revocable(), revocable(kind="HTTPRouteGroup"), CLIENTS, http=True)
 
 
 def test_label_of_the_pods_changed(scene):

@@ -12,15 +12,16 @@ from mesh import Mesh
 from test_revocation import SERVER, account, server, shop
 
 ALLOWED = ("client-a", "client-b")
-# No rule at all, or only one for HTTP; the world; another node.
-STRANGERS = ("stranger-a", "stranger-b", "browser-b", "outside", "node-b")
+# No rule at all; the world; another node. Only one for HTTP: cut as well, but they may reconnect.
+STRANGERS = ("stranger-a", "stranger-b", "outside", "node-b")
+BROWSERS = ("browser-a", "browser-b")
 LOCAL = "node-a"
 
 
 def cluster():
     yield from map(cases.node, cases.NODES)
     yield from (shop(), server())
-    for name in ALLOWED + ("stranger-a", "stranger-b", "browser-b", "keeper-a"):
+    for name in ALLOWED + BROWSERS + ("stranger-a", "stranger-b", "keeper-a"):
         yield cases.pod(name, "shop", name[:-2], "node-" + name[-1], ["sleep", "infinity"])
     yield cases.route("TCPRoute", "clients", "shop", [PORT])
     yield cases.target("clients", "shop", SERVER, [account("client")], [("TCPRoute", "clients")])
@@ -39,20 +40,22 @@ def scene():
             yield Scene(mesh, callers)
 
 
-def check(scene, enter, leave, cut, alive):
-    """enter() makes the state in which all may connect, leave() the one in which `cut` may not;
-    it may return since when, if not since the manifests changed."""
+def check(scene, enter, leave, cut, alive, judged=()):
+    """enter() makes the state in which all may connect, leave() the one in which `cut` may not, and
+    HTTP rules judge what `judged` say; it may return since when, if not since the manifests changed."""
     enter()
     scene.close()
-    for place in (*cut, *alive):
+    for place in (*cut, *judged, *alive):
         scene.open(place, PORT)
     scene.open("server", OUTBOUND, to="keeper-a")
     begin = leave() or scene.mesh.changed()
     done = time.monotonic()
     for place in cut:
         scene.refused(place, PORT)
-    for place in cut:
+    for place in (*cut, *judged):
         scene.check_cut(place, PORT, begin)
+    for place in judged:
+        scene.judged(place, PORT)
     for place in alive:
         scene.check_alive(place, PORT, done)
     outbound = [one for name, one in scene.live("server").call(report=True).items()
@@ -65,16 +68,16 @@ def apply(scene, *objects):
 
 
 def test_namespace_enrolled(scene):
-    check(scene, apply(scene, shop("disabled")), apply(scene, shop()), STRANGERS, (*ALLOWED, LOCAL))
+    check(scene, apply(scene, shop("disabled")), apply(scene, shop()), STRANGERS, (*ALLOWED, LOCAL), BROWSERS)
 
 
 def test_permissive_becomes_enforce(scene):
-    check(scene, apply(scene, shop("permissive")), apply(scene, shop()), STRANGERS, (*ALLOWED, LOCAL))
+    check(scene, apply(scene, shop("permissive")), apply(scene, shop()), STRANGERS, (*ALLOWED, LOCAL), BROWSERS)
 
 
 def test_pod_is_no_longer_exempt(scene):
     check(scene, apply(scene, shop(), server(**{"weft.dev/mesh": "disabled"})),
-          apply(scene, server()), STRANGERS, (*ALLOWED, LOCAL))
+          apply(scene, server()), STRANGERS, (*ALLOWED, LOCAL), BROWSERS)
 
 
 def test_external_sources_are_shut_out(scene):
@@ -104,4 +107,4 @@ def test_weft_installed_under_traffic(scene):
         begin = time.monotonic()
         scene.mesh.agent("node-a", "start")
         return begin
-    check(scene, uninstall, install, STRANGERS, (*ALLOWED, LOCAL))
+    check(scene, uninstall, install, STRANGERS, (*ALLOWED, LOCAL), BROWSERS)

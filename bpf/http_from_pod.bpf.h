@@ -236,7 +236,8 @@ static __always_inline int http_from_pod_read(struct http_answering *a, __s64 of
 	read->work.cursor.loaded = 0;
 	if (!flow->answers_begun && !flow->answer_next)
 		http_from_pod_next(&read->work);
-	if (!http_from_pod_program(a) || !http_cursor_load(a->arena, &read->work)) {
+	read->tagged = 0;
+	if (!http_from_pod_program(a) || !http_work_begin(a->arena, &read->work)) {
 		a->flags |= WEFT_HTTP_ANSWER_LOST;
 		return 0;
 	}

@@ -36,6 +36,7 @@ struct http_read {
 	__u32 rule;    /* of the last head */
 	int checksum;  /* see checksum_place() */
 	__u32 outcome; /* enum http_outcome */
+	__u8 tagged;   /* what is read will have to be known again */
 	__u8 phase;
 	__u8 permissive;
 	__u8 would_deny; /* permissive: reason why */
@@ -65,7 +66,8 @@ static __always_inline void http_read_jump(struct http_read *read, __u32 at)
 	read->tag_from = 0;
 	read->work.pos = 0;
 	read->work.filled = 0;
-	http_tag_begin(&read->tag, read->key);
+	if (read->tagged)
+		http_tag_begin(&read->tag, read->key);
 }
 
 /*
@@ -77,7 +79,10 @@ static __noinline int http_read_refill(struct __sk_buff *skb, struct http_read *
 	struct http_work *work = &read->work;
 	__u32 kept, length;
 
-	read->tag_from = http_tag_words(&read->tag, work, read->tag_from, work->filled);
+	if (read->tagged)
+		read->tag_from = http_tag_words(&read->tag, work, read->tag_from, work->filled);
+	else
+		read->tag_from = work->filled;
 	kept = work->filled - read->tag_from;
 	if (kept > 7)
 		return -1;

@@ -63,10 +63,12 @@ struct http_work {
 	struct weft_http_run run;
 	struct weft_http_claim claim;
 	struct http_cursor cursor;
-	__u32 pos;    /* in the window: next byte to read */
-	__u32 filled; /* bytes in the window */
-	__u32 reason; /* enum weft_reason */
-	__u32 sets;   /* offset in the arena of the program's sets */
+	__u32 pos;	/* in the window: next byte to read */
+	__u32 filled;	/* bytes in the window */
+	__u32 reason;	/* enum weft_reason */
+	__u32 sets;	/* offset in the arena of the program's sets */
+	__u32 sections; /* of its sections */
+	__u32 section_count;
 	__u32 max_head;
 	__u32 byte; /* the last one read */
 	union {
@@ -128,6 +130,23 @@ http_section(const struct weft_http_arena *arena, const struct http_work *work, 
 		       sizeof(struct weft_http_section));
 }
 
+static __always_inline void http_cursor_set(struct http_cursor *cursor,
+					    const struct weft_http_section *section, __u8 number,
+					    __u32 program)
+{
+	cursor->classes = program + section->classes;
+	cursor->next = program + section->next;
+	cursor->actions = program + section->actions;
+	cursor->class_count = section->class_count;
+	cursor->first_action = section->first_action;
+	cursor->skip = section->skip;
+	cursor->flags = section->flags;
+	cursor->lane = section->lane;
+	cursor->section = number;
+	cursor->program = program;
+	cursor->loaded = 1;
+}
+
 /* Puts the cursor where the run is. */
 static __always_inline bool http_cursor_load(const struct weft_http_arena *arena,
 					     struct http_work *work)
@@ -141,17 +160,7 @@ static __always_inline bool http_cursor_load(const struct weft_http_arena *arena
 	section = http_section(arena, work, work->run.section);
 	if (!section)
 		return false;
-	cursor->classes = work->run.program + section->classes;
-	cursor->next = work->run.program + section->next;
-	cursor->actions = work->run.program + section->actions;
-	cursor->class_count = section->class_count;
-	cursor->first_action = section->first_action;
-	cursor->skip = section->skip;
-	cursor->flags = section->flags;
-	cursor->lane = section->lane;
-	cursor->section = work->run.section;
-	cursor->program = work->run.program;
-	cursor->loaded = 1;
+	http_cursor_set(cursor, section, work->run.section, work->run.program);
 	return true;
 }
 
@@ -164,6 +173,8 @@ static __always_inline bool http_work_begin(const struct weft_http_arena *arena,
 	if (!program)
 		return false;
 	work->sets = work->run.program + program->sets;
+	work->sections = work->run.program + program->sections;
+	work->section_count = program->section_count;
 	work->max_head = program->max_head;
 	return http_cursor_load(arena, work);
 }
@@ -276,65 +287,57 @@ HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
 	return 0;
 }
 
-/* Goes over bytes that lead back to the state, eight at a time. */
-static __always_inline void http_skip(struct http_work *work)
-{
-	__u32 pos = work->pos, end = work->filled;
-
-	for (int i = 0; i < HTTP_WINDOW / 8; i++) {
-		if (pos + 8 > end || pos > HTTP_WINDOW - 8 ||
-		    http_has_control(http_word_at(work, pos)))
-			break;
-		pos += 8;
-	}
-	work->pos = pos;
-}
-
 /*
- * Reads on until an action is due (then returns 1), or at most HTTP_SCAN bytes and what may be
- * skipped (0). -1: the tables cannot be read.
+ * Reads on until an action is due (then returns 1), or some HTTP_SCAN bytes, or many more where
+ * bytes may be skipped (0). -1: the tables cannot be read.
  */
 HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work *work)
 {
-	__u32 from, pos, state, end, first_action, class_count, byte = 0;
-	__u64 classes, next;
+	__u32 pos, state, byte = 0;
 	int acts = 0;
 
 	if (!arena || !work)
 		return -1;
-	from = work->pos;
-	if (work->run.state == work->cursor.skip && !work->cursor.lane && !work->cursor.flags)
-		http_skip(work);
-	/* From memory, of which the verifier knows nothing: however far was skipped, go on alike.
-	 */
-	pos = *(volatile __u32 *)&work->pos;
-	end = work->filled;
+	if (work->cursor.lane || work->cursor.flags)
+		work->cursor.skip = WEFT_HTTP_NO_SKIP;
+	pos = work->pos;
 	state = work->run.state;
-	classes = work->cursor.classes;
-	next = work->cursor.next;
-	class_count = work->cursor.class_count;
-	first_action = work->cursor.first_action;
 	for (int i = 0; i < HTTP_SCAN; i++) {
+		const volatile struct http_work *fresh = work;
 		const __u8 *class;
 		const __u16 *cell;
 
-		if (pos >= end)
+		/*
+		 * Says nothing new, but makes the verifier forget how far it has come; as
+		 * `fresh` makes it forget what else it has compared. It would follow every
+		 * way through the loop otherwise.
+		 */
+		pos &= 0xffff;
+		if (pos >= fresh->filled)
 			break;
+		if (state == fresh->cursor.skip && pos + 8 <= fresh->filled &&
+		    !http_has_control(http_word_at(work, pos))) {
+			pos += 8;
+			continue;
+		}
 		byte = work->window[pos & (HTTP_WINDOW - 1)];
-		class = http_at(arena, classes + byte, 1);
+		class = http_at(arena, (__u64)fresh->cursor.classes + byte, 1);
 		if (!class)
 			return -1;
-		cell = http_at(arena, next + ((__u64)state * class_count + *class) * 2, 2);
+		cell = http_at(arena,
+			       fresh->cursor.next +
+				       ((__u64)state * fresh->cursor.class_count + *class) * 2,
+			       2);
 		if (!cell)
 			return -1;
 		state = *cell;
 		pos++;
-		if (state >= first_action) {
+		if (state >= fresh->cursor.first_action) {
 			acts = 1;
 			break;
 		}
 	}
-	work->run.head_bytes += pos - from;
+	work->run.head_bytes += pos - work->pos;
 	work->pos = pos;
 	work->run.state = state;
 	work->byte = byte;
@@ -669,8 +672,8 @@ HTTP_GLOBAL int http_judge(const struct weft_http_arena *arena, struct http_work
 	return 0;
 }
 
-/* A new request: everything about it is open, but for what its source may use. */
-static __always_inline void http_run_request(struct http_work *work)
+/* Between requests. */
+static __always_inline void http_run_idle(struct http_work *work)
 {
 	struct weft_http_run *run = &work->run;
 
@@ -682,9 +685,15 @@ static __always_inline void http_run_request(struct http_work *work)
 	run->flags = 0;
 	run->version = 0;
 	run->method = 0;
+	work->cursor.loaded = 0;
+}
+
+/* A new request: everything about it is open, but for what its source may use. */
+static __always_inline void http_run_request(struct http_work *work)
+{
+	http_run_idle(work);
 	__builtin_memset(&work->claim.authority_hash, 0,
 			 sizeof(work->claim) - offsetof(struct weft_http_claim, authority_hash));
-	work->cursor.loaded = 0;
 }
 
 #endif /* WEFT_HTTP_RUN_BPF_H */

@@ -124,7 +124,7 @@ static __noinline bool http_to_pod_head(struct http_reading *r)
 		return false;
 	if (run->method == WEFT_HTTP_CONNECT || run->flags & WEFT_HTTP_RUN_UPGRADE) {
 		read->phase = WEFT_HTTP_PHASE_HOLD;
-		http_run_request(work);
+		http_run_idle(work);
 	} else if (run->flags & WEFT_HTTP_RUN_CHUNKED) {
 		http_run_chunk(run);
 		work->cursor.loaded = 0;
@@ -138,7 +138,7 @@ static __noinline bool http_to_pod_head(struct http_reading *r)
 			read->next = read->offset + at + length;
 			http_piece_add(flow, read->next, 0);
 		}
-		http_run_request(work);
+		http_run_idle(work);
 	}
 	return false;
 }
@@ -157,6 +157,7 @@ static __noinline bool http_to_pod_start(struct http_reading *r)
 		return http_deny_reading(r, reason);
 	if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
 		return true;
+	http_run_request(&read->work);
 	if (!http_work_begin(r->arena, &read->work))
 		return http_deny_reading(r, WEFT_REASON_HTTP_RULES_CHANGED);
 	read->work.run.flags = WEFT_HTTP_RUN_HEAD;
@@ -220,7 +221,7 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 		http_piece_add(r->flow, read->next, 0);
 		return 0;
 	case HTTP_MESSAGE:
-		http_run_request(work);
+		http_run_idle(work);
 		return 0;
 	case HTTP_DENIED:
 		return http_deny_reading(r, work->reason), 1;
@@ -276,7 +277,11 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 	__u32 done;
 
 	read->work.run = flow->run;
-	read->work.claim = flow->claim;
+	read->tagged = 1;
+	if (flow->run.flags & WEFT_HTTP_RUN_HEAD)
+		read->work.claim = flow->claim;
+	else
+		read->work.claim.mask = flow->claim.mask;
 	read->work.cursor.loaded = 0;
 	read->next = flow->next;
 	read->requests = flow->requests;
@@ -311,7 +316,7 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 				http_piece_add(flow, read->offset + cut,
 					       http_read_tag(r->skb, read, start - read->offset,
 							     cut));
-			http_run_request(&read->work);
+			http_run_idle(&read->work);
 			read->next = read->offset + cut;
 			http_to_pod_commit(r);
 		}

@@ -53,6 +53,8 @@ static void section_answer_field(struct http_table *table)
 		START,
 		OTHER,
 		LAST,
+		VALUE, /* of a field that tells nothing about the message's end */
+		VALUE_END,
 		LENGTH, /* behind the first byte of its name */
 		CODING = LENGTH + sizeof(length) - 1,
 		STATES = CODING + sizeof(coding) - 1,
@@ -61,13 +63,13 @@ static void section_answer_field(struct http_table *table)
 
 	http_grammar_init(table, STATES, WEFT_REASON_HTTP_FIELD);
 	for (i = 0; i < STATES; i++) {
-		if (i == LAST)
+		if (i == LAST || i == VALUE || i == VALUE_END)
 			continue;
 		on_line_bytes(table, i, OTHER);
-		http_on(table, i, ':',
-			http_go(table, WEFT_HTTP_OP_NAME, WEFT_HTTP_ANSWER_VALUE, 0,
-				WEFT_HTTP_FIELD_OTHER));
+		http_on(table, i, ':', VALUE);
 	}
+	on_line_bytes(table, VALUE, VALUE);
+	on_line_end(table, VALUE, VALUE_END, START);
 	/* no name, or the last line goes on, which a client might make anything of */
 	http_on_each(table, START, " \t:", http_deny(table, WEFT_REASON_HTTP_FIELD));
 	on_line_end(table, START, LAST, http_go(table, WEFT_HTTP_OP_HEAD, WEFT_HTTP_STATUS, 0, 0));

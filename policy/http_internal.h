@@ -68,6 +68,8 @@ void http_on_range(struct http_table *grammar, uint32_t state, unsigned char low
 void http_on_each(struct http_table *grammar, uint32_t state, const char *bytes, uint32_t target);
 void http_on_letter(struct http_table *grammar, uint32_t state, char letter, uint32_t target);
 void http_on_token(struct http_table *grammar, uint32_t state, uint32_t target);
+/* What a field's value may consist of (RFC 9110, 5.5). */
+void http_on_value(struct http_table *grammar, uint32_t state, uint32_t target);
 void http_on_hex(struct http_table *grammar, uint32_t state, uint32_t target);
 /* The bytes of a text lead through states `from`, from + 1, ...; the last one to `target`. */
 void http_on_text(struct http_table *grammar, uint32_t from, const char *text, uint32_t target);

@@ -6,7 +6,7 @@
  */
 #include "policy/http_internal.h"
 
-enum { HTAB = '\t', CR = '\r', LF = '\n' };
+enum { CR = '\r', LF = '\n' };
 
 static void section_query(struct http_table *table)
 {
@@ -36,20 +36,12 @@ static void section_version(struct http_table *table)
 	http_on(table, ONE_CR, LF, http_go(table, WEFT_HTTP_OP_VERSION, WEFT_HTTP_FIELD, 1, 0));
 }
 
-/* What a field's value may consist of; RFC 9110 5.5 */
-static void on_value_bytes(struct http_table *table, uint32_t state, uint32_t target)
-{
-	http_on(table, state, HTAB, target);
-	http_on_range(table, state, 0x20, 0x7e, target);
-	http_on_range(table, state, 0x80, 0xff, target);
-}
-
 static void section_value(struct http_table *table)
 {
 	enum { TEXT, END, STATES };
 
 	http_grammar_init(table, STATES, WEFT_REASON_HTTP_FIELD);
-	on_value_bytes(table, TEXT, TEXT);
+	http_on_value(table, TEXT, TEXT);
 	http_on(table, TEXT, CR, END);
 	http_on(table, END, LF, http_go(table, WEFT_HTTP_OP_VALUE, WEFT_HTTP_FIELD, 0, 0));
 }
@@ -89,7 +81,7 @@ static void section_trailer(struct http_table *table)
 	http_on(table, START, CR, LAST);
 	http_on_token(table, NAME, NAME);
 	http_on(table, NAME, ':', VALUE);
-	on_value_bytes(table, VALUE, VALUE);
+	http_on_value(table, VALUE, VALUE);
 	http_on(table, VALUE, CR, END);
 	http_on(table, END, LF, START);
 	http_on(table, LAST, LF, http_go(table, WEFT_HTTP_OP_MESSAGE, WEFT_HTTP_METHOD, 0, 0));

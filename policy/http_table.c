@@ -68,6 +68,13 @@ void http_on_token(struct http_table *grammar, uint32_t state, uint32_t target)
 	http_on_each(grammar, state, "!#$%&'*+-.^_`|~", target);
 }
 
+void http_on_value(struct http_table *grammar, uint32_t state, uint32_t target)
+{
+	http_on(grammar, state, '\t', target);
+	http_on_range(grammar, state, 0x20, 0x7e, target);
+	http_on_range(grammar, state, 0x80, 0xff, target);
+}
+
 void http_on_hex(struct http_table *grammar, uint32_t state, uint32_t target)
 {
 	http_on_range(grammar, state, '0', '9', target);

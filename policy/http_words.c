@@ -15,7 +15,7 @@ struct dictionary {
 	bool fold;		    /* letters are equal in either case */
 	unsigned char end;
 	uint32_t start, unknown; /* states: before the token; in one that is no known word */
-	uint32_t unknown_end;	 /* action */
+	uint32_t unknown_end;	 /* where an unknown word leads */
 };
 
 static void dictionary_state(struct dictionary *dictionary, uint32_t state, uint32_t target)
@@ -25,14 +25,16 @@ static void dictionary_state(struct dictionary *dictionary, uint32_t state, uint
 		http_on(dictionary->table, state, dictionary->end, target);
 }
 
-static void dictionary_init(struct dictionary *dictionary, const struct http_step *unknown)
+static void dictionary_init(struct dictionary *dictionary)
 {
-	struct http_table *table = dictionary->table;
-
-	http_grammar_init(table, 2, dictionary->otherwise);
+	http_grammar_init(dictionary->table, 2, dictionary->otherwise);
 	dictionary->start = 0;
 	dictionary->unknown = 1;
-	dictionary->unknown_end = http_do(table, unknown);
+}
+
+static void dictionary_end_unknown(struct dictionary *dictionary, uint32_t target)
+{
+	dictionary->unknown_end = target;
 	dictionary_state(dictionary, dictionary->start, 0);
 	dictionary_state(dictionary, dictionary->unknown, dictionary->unknown_end);
 }
@@ -130,7 +132,8 @@ void http_section_method(struct http_compiler *compiler)
 	enum weft_http_method number;
 	size_t i, j;
 
-	dictionary_init(&dictionary, &unknown);
+	dictionary_init(&dictionary);
+	dictionary_end_unknown(&dictionary, http_do(table, &unknown));
 	http_on(table, dictionary.start, TLS_HANDSHAKE, http_deny(table, WEFT_REASON_TLS));
 	dictionary_add(&dictionary, &preface);
 	for (number = WEFT_HTTP_GET; number <= WEFT_HTTP_PATCH; number++)
@@ -152,13 +155,17 @@ void http_section_field(struct http_compiler *compiler, const struct http_word *
 	struct dictionary dictionary = {
 		.table = table, .otherwise = WEFT_REASON_HTTP_FIELD, .fold = true, .end = ':'
 	};
-	struct http_step unknown = { .op = WEFT_HTTP_OP_NAME,
-				     .section = WEFT_HTTP_VALUE,
-				     .extra = WEFT_HTTP_FIELD_OTHER };
-	uint32_t last;
+	uint32_t last, value, value_end;
 	size_t i;
 
-	dictionary_init(&dictionary, &unknown);
+	/* Most fields are nobody's business: they are read without an action. */
+	dictionary_init(&dictionary);
+	value = http_grammar_add_state(table, WEFT_REASON_HTTP_FIELD);
+	value_end = http_grammar_add_state(table, WEFT_REASON_HTTP_FIELD);
+	http_on_value(table, value, value);
+	http_on(table, value, CR, value_end);
+	http_on(table, value_end, LF, dictionary.start);
+	dictionary_end_unknown(&dictionary, value);
 	for (i = 0; i < count; i++)
 		dictionary_add(&dictionary, &names[i]);
 	last = http_grammar_add_state(table, WEFT_REASON_HTTP_FIELD);

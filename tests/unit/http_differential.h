@@ -128,25 +128,26 @@ static inline char *http_rule_name(const struct http_call *c, uint32_t id)
 	return name ? memory_printf("%s/%s %s", name->name_space, name->name, name->detail) : NULL;
 }
 
+/* The first rule of the evaluator's that allows the request, and no other. */
 static inline bool http_compare_rule(const struct http_call *c, const struct evaluation *evaluation,
 				     uint32_t id)
 {
 	char *said = id ? http_rule_name(c, id) : NULL;
-	size_t i, allowing = 0, equal = 0;
+	const char *first = NULL;
 	bool same = true;
+	size_t i;
 
-	for (i = 0; i < evaluation->step_count; i++) {
-		const char *rule = evaluation->steps[i].rule;
-
-		allowing += rule != NULL;
-		equal += rule && said && !strcmp(rule, said);
-	}
-	http_coverage.allowed += allowing > 0;
-	if (id && !equal)
-		same = http_differs(c, "the engine's rule %s allows nothing of the kind",
-				    said ? said : "?");
-	else if (!id && allowing && !c->refused)
-		same = http_differs(c, "the engine finds no rule, there are %zu", allowing);
+	for (i = 0; i < evaluation->step_count && !first; i++)
+		first = evaluation->steps[i].rule;
+	http_coverage.allowed += first != NULL;
+	if (c->refused && !id)
+		first = NULL;
+	if (!first != !id || (first && (!said || strcmp(said, first))))
+		same = http_differs(c, "allowed by %s, for the engine by %s",
+				    first ? first : "nothing",
+				    said ? said :
+				    id	 ? "?" :
+					   "nothing");
 	free(said);
 	return same;
 }

@@ -113,8 +113,8 @@ void explain_request_reference(const struct model *model, const struct explain_r
 	enum weft_reason reason;
 
 	*verdict = (struct explain_verdict){ 0 };
-	if (http_request_read(request->head, request->length, ambiguous, WEFT_HTTP_HEAD_MAX, &read,
-			      &reason) == 1) {
+	if (http_request_read(request->head, request->length, ambiguous, model->facts.max_head,
+			      &read, &reason) == 1) {
 		evaluate_request(model->store, &model->facts, src, dst, port, &read, evaluation,
 				 &verdict->rule);
 		http_request_clear(&read);

@@ -248,7 +248,8 @@ static __noinline int http_to_pod_keep_path(struct http_reading *r)
 		length = WEFT_HTTP_PATH_LEN;
 	r->flow->path_len = 0;
 	if (length && length <= WEFT_HTTP_PATH_LEN &&
-	    !bpf_skb_load_bytes(r->skb, read->payload + read->path_at, r->flow->path, length))
+	    !bpf_skb_load_bytes(r->skb, read->payload + read->path_at, r->flow->path,
+				http_read_bound(length, 128)))
 		r->flow->path_len = length;
 	return 0;
 }

@@ -48,11 +48,16 @@ $(BUILD)/tests/unit/test_regex_differential: $(BUILD)/obj/tests/unit/regex_re2.o
 $(BUILD)/tests/unit/test_regex_differential: ORACLES := -lre2 -lpcre2-8 -lstdc++
 
 # What end-to-end tests run in pods, each a program of one file. Without sanitizers: not under test.
-E2E_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/e2e/*.c))
+E2E_BIN := $(patsubst %.c,$(BUILD)/%,$(filter-out %.bpf.c,$(wildcard tests/e2e/*.c)))
+E2E_BPF := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/e2e/*.bpf.c))
 $(E2E_BIN): $(BUILD)/%: %.c
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -o $@ $< $(LDFLAGS) -pthread
+$(E2E_BPF): $(BUILD)/%.o: %.c
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 # The reference evaluator for tests in other languages.
 HTTP_REFERENCE := $(BUILD)/tests/http_reference
@@ -76,7 +81,7 @@ $(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h tests/unit
 
 .PHONY: test-programs e2e-programs fuzz-programs
 test-programs: $(TEST_BIN)
-e2e-programs: $(E2E_BIN) $(HTTP_REFERENCE)
+e2e-programs: $(E2E_BIN) $(E2E_BPF) $(HTTP_REFERENCE)
 fuzz-programs: $(FUZZ_BIN)
 
 # Privileges, kernel and tools decide at run time which tiers can run; tests/run.py says which not and why.

@@ -185,9 +185,12 @@ static inline const char *random_http_segment(struct dice *dice)
 
 static inline void random_http_path(struct dice *dice, FILE *out)
 {
-	uint32_t count = dice_roll(dice, 5);
+	uint32_t count = dice_roll(dice, 5), i;
 
 	fputc('/', out);
+	if (!dice_roll(dice, 40))
+		for (i = dice_roll(dice, 2000); i; i--)
+			fputc(i % 5 ? 'a' : 'b', out);
 	while (count--) {
 		fputs(random_http_segment(dice), out);
 		if (!dice_roll(dice, 4))
@@ -229,6 +232,16 @@ static inline void random_http_field(struct dice *dice, FILE *out)
 		dice_roll(dice, 4) ? "" : DICE_PICK(dice, blanks));
 }
 
+/* Longer than a window of the engine, now and then than a head may be. */
+static inline void random_http_long(struct dice *dice, FILE *out)
+{
+	uint32_t length = dice_roll(dice, dice_roll(dice, 8) ? 1500 : 20000), i;
+	static const char letters[] = "a b;\t\xc3=";
+
+	for (i = 0; i < length; i++)
+		fputc(i % 7 ? 'a' : letters[dice_roll(dice, sizeof(letters) - 1)], out);
+}
+
 static inline void random_http_chunks(struct dice *dice, FILE *out)
 {
 	static const char *const extensions[] = { ";a=\"b\"", ";",     ";a;b=c",	  " ",
@@ -263,8 +276,13 @@ static inline void random_http_request(struct dice *dice, FILE *out)
 				DICE_PICK(dice, http_values));
 		else
 			random_http_field(dice, out);
+	if (!dice_roll(dice, 16)) {
+		fputs(dice_roll(dice, 2) ? "Cookie: " : "x-b:", out);
+		random_http_long(dice, out);
+		fputs("\r\n", out);
+	}
 	if (body == 1) {
-		length = dice_roll(dice, 40);
+		length = dice_roll(dice, dice_roll(dice, 8) ? 40 : 2000);
 		fprintf(out, "Content-Length: %u\r\n", length);
 	} else if (body == 2) {
 		fputs("Transfer-Encoding: chunked\r\n", out);

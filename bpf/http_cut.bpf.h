@@ -35,8 +35,8 @@ static long http_cut_sum_step(__u32 index __attribute__((unused)), void *context
 		for (int i = 0; i < HTTP_WINDOW / 8; i++)
 			((__u64 *)window)[i] = 0;
 	}
-	if (!length || bpf_skb_load_bytes(cut->skb, cut->from, window,
-					  http_read_bound(length, HTTP_WINDOW))) {
+	if (!length ||
+	    bpf_skb_load_bytes(cut->skb, cut->from, window, http_read_bound(length, HTTP_WINDOW))) {
 		cut->sum = -1;
 		return 1;
 	}

@@ -184,9 +184,8 @@ static long http_tag_walk_step(__u32 index __attribute__((unused)), void *contex
 		return 1;
 	if (length > HTTP_WINDOW)
 		length = HTTP_WINDOW;
-	if (!length ||
-	    bpf_skb_load_bytes(walk->skb, read->payload + walk->from, read->work.window,
-			       http_read_bound(length, HTTP_WINDOW)))
+	if (!length || bpf_skb_load_bytes(walk->skb, read->payload + walk->from, read->work.window,
+					  http_read_bound(length, HTTP_WINDOW)))
 		return 1;
 	if (length < HTTP_WINDOW) {
 		read->work.filled = length;

@@ -16,9 +16,7 @@
 #include <bpf/bpf_helpers.h>
 #define HTTP_GLOBAL __weak __noinline /* in several objects, linked into one */
 #else
-#include <stdbool.h>
-#include <stddef.h>
-#include <linux/types.h>
+/* To be included behind <stdbool.h>, <stddef.h> and <linux/types.h>. */
 #undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #define HTTP_GLOBAL	static inline

@@ -18,9 +18,8 @@
 #ifndef WEFT_ABI_H
 #define WEFT_ABI_H
 
-#ifndef __VMLINUX_H__
-#include <linux/types.h>
-#endif
+#include "weft_abi_addr.h"
+#include "weft_abi_http.h"
 
 enum weft_abi {
 	WEFT_ABI_VERSION = 2,
@@ -129,12 +128,6 @@ enum weft_direction {
 	WEFT_DIRECTION_OUTBOUND = 1, /* the local pod opened it: reporter "source" */
 	WEFT_DIRECTION_INBOUND = 2,  /* the local pod accepted it: reporter "destination" */
 };
-
-struct weft_addr {
-	__u8 b[16];
-} __attribute__((aligned(4)));
-
-#include "weft_abi_http.h"
 
 /* weft_config[0]: who owns these maps. Written by the agent at start. */
 struct weft_config {

@@ -29,6 +29,8 @@
 #ifndef WEFT_ABI_HTTP_H
 #define WEFT_ABI_HTTP_H
 
+#include "weft_abi_addr.h"
+
 enum weft_http_limit {
 	WEFT_HTTP_ARENA = 16 << 20,	 /* bytes of weft_http */
 	WEFT_HTTP_UNIT = 64,		 /* programs begin at multiples of it; offset 0 = none */

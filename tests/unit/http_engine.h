@@ -6,6 +6,9 @@
 #ifndef WEFT_TESTS_UNIT_HTTP_ENGINE_H
 #define WEFT_TESTS_UNIT_HTTP_ENGINE_H
 
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include "bpf/http_run.bpf.h"
 #include "policy/memory.h"
 #include "unit/dice.h"
@@ -44,6 +47,20 @@ static inline void engine_load(struct engine *engine, const uint8_t *program, ui
 	memcpy(engine->arena->bytes + ENGINE_PROGRAM, program, size);
 	header = (struct weft_http_program *)(engine->arena->bytes + ENGINE_PROGRAM);
 	header->generation = ENGINE_GENERATION;
+}
+
+static inline bool engine_has_lanes(const struct engine *engine)
+{
+	const struct weft_http_program *header =
+		(const void *)(engine->arena->bytes + ENGINE_PROGRAM);
+	const struct weft_http_section *sections =
+		(const void *)(engine->arena->bytes + ENGINE_PROGRAM + header->sections);
+	unsigned int i;
+
+	for (i = 0; i < header->section_count; i++)
+		if (sections[i].lane)
+			return true;
+	return false;
 }
 
 /* The byte that is read next. */

@@ -6,6 +6,9 @@
 #ifndef WEFT_TESTS_UNIT_HTTP_RUNNER_H
 #define WEFT_TESTS_UNIT_HTTP_RUNNER_H
 
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

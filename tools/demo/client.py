@@ -5,7 +5,12 @@
   client.py get ADDRESS PORT            one HTTP request
   client.py many ADDRESS PORT COUNT     COUNT connections: answers by server, failures
   client.py udp ADDRESS PORT            one datagram and its answer, on an unconnected socket
-  client.py hold ADDRESS PORT SECONDS   a keep-alive connection, a request every 20 ms until it is cut
+  client.py hold ADDRESS PORT SECONDS [REQUEST]   a keep-alive connection, a request every 20 ms until
+                                        it is cut or refused
+  client.py talk ADDRESS PORT JSON      [[REQUEST, ...], ...]: a connection for each list, all its
+                                        requests written at once; a list of the answers to each
+
+A REQUEST is "METHOD TARGET", followed by "|NAME: VALUE" for each header.
 """
 import collections
 import errno
@@ -14,7 +19,6 @@ import socket
 import sys
 import time
 
-REQUEST = b"GET / HTTP/1.1\r\nHost: demo\r\n\r\n"
 
 
 def family(address):
@@ -28,16 +32,30 @@ def dial(address, port):
     return sock
 
 
-def ask(sock):
-    """One request on an open connection; the server's name."""
-    sock.sendall(REQUEST)
-    answer = b""
-    while b"\r\n\r\n" not in answer or not answer.endswith(b"\n"):
-        data = sock.recv(4096)
-        if not data:
+def request(text="GET /"):
+    line, *headers = text.split("|")
+    return "\r\n".join([line + " HTTP/1.1", "Host: demo", *headers, "", ""]).encode("latin-1")
+
+
+def read_answer(stream, method="GET"):
+    """The next answer on a connection: {"status", "by", "head", "body"}."""
+    lines = []
+    while not lines or lines[-1]:
+        line = stream.readline()
+        if not line:
             raise ConnectionResetError(errno.ECONNRESET, "closed")
-        answer += data
-    return answer.split(b"\r\n\r\n", 1)[1].decode().strip()
+        lines.append(line.decode("latin-1").rstrip("\r\n"))
+    headers = dict(line.lower().split(": ", 1) for line in lines[1:-1])
+    length = 0 if method == "HEAD" else int(headers["content-length"])
+    return {"status": int(lines[0].split()[1]), "head": lines[:-1], "body": stream.read(length).decode().strip(),
+            "by": "weft" if headers.get("server") == "weft" else "server"}
+
+
+def ask(sock, text="GET /"):
+    """One request on an open connection; its answer."""
+    sock.sendall(request(text))
+    with sock.makefile("rb") as stream:
+        return read_answer(stream, text.split()[0])
 
 
 def outcome(function):
@@ -53,7 +71,7 @@ def outcome(function):
 
 def get(address, port):
     with dial(address, port) as sock:
-        return {"server": ask(sock), "peer": sock.getpeername()[0]}
+        return {"server": ask(sock)["body"], "peer": sock.getpeername()[0]}
 
 
 def many(address, port, count):
@@ -75,29 +93,46 @@ def udp(address, port):
         return {"server": data.decode().split()[0], "peer": peer[0]}
 
 
-def hold(address, port, seconds):
+def hold(address, port, seconds, text="GET /"):
     with dial(address, port) as sock:
-        server, requests = ask(sock), 1
+        server, requests = ask(sock, text)["body"], 1
         print(json.dumps({"open": True, "server": server}), flush=True)
         end = time.time() + seconds
         while time.time() < end:
             time.sleep(0.02)
             try:
-                ask(sock)
+                answer = ask(sock, text)
+                by = None if answer["by"] == "server" else str(answer["status"])
             except OSError as failure:
-                return {"server": server, "requests": requests, "cut": True, "at": time.time(),
-                        "by": errno.errorcode.get(failure.errno, str(failure.errno))}
+                by = errno.errorcode.get(failure.errno, str(failure.errno))
+            if by:
+                return {"server": server, "requests": requests, "cut": True, "at": time.time(), "by": by}
             requests += 1
     return {"server": server, "requests": requests, "cut": False, "at": time.time()}
 
 
+def converse(address, port, texts):
+    """What came back on one connection. It ends with the last answer, a refusal or an error."""
+    answers = []
+    try:
+        with dial(address, port) as sock, sock.makefile("rb") as stream:
+            sock.sendall(b"".join(map(request, texts)))
+            for text in texts:
+                answers.append(read_answer(stream, text.split()[0]))
+    except OSError as failure:
+        answers.append({"error": errno.errorcode.get(failure.errno, str(failure.errno))})
+    return answers
+
+
 def main():
     verb, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    extra = [float(a) for a in sys.argv[4:]]
+    extra = sys.argv[4:]
     if verb == "many":
         print(json.dumps(many(address, port, int(extra[0]))))
     elif verb == "hold":
-        print(json.dumps(outcome(lambda: hold(address, port, extra[0]))))
+        print(json.dumps(outcome(lambda: hold(address, port, float(extra[0]), *extra[1:]))))
+    elif verb == "talk":
+        print(json.dumps([converse(address, port, texts) for texts in json.loads(extra[0])]))
     else:
         print(json.dumps(outcome(lambda: {"get": get, "udp": udp}[verb](address, port))))
 

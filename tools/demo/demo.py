@@ -7,62 +7,17 @@ status are computed from these; the evidence stays in build/demo/.
 """
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
 import sys
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "playground"))
-from api import BUILD, PYTHON, TOP, Playground, PlaygroundError  # noqa: E402  pylint: disable=wrong-import-position
+from show_http import show_http
+from stage import CLUSTER, EVIDENCE, HERE, PYTHON, Checks, apply, client, describe, paint, show_weft, step
+from api import TOP, PlaygroundError
 
-EVIDENCE = BUILD / "demo"
-CLUSTER = Playground("demo-%d" % os.getpid())
 NODES = ("node-a", "node-b")
-COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-def paint(text, code):
-    return "\033[%sm%s\033[0m" % (code, text) if COLOUR else text
-
-
-class Checks:
-    """Claims and whether they held."""
-
-    def __init__(self):
-        self.items = []
-
-    def check(self, claim, held, detail=""):
-        self.items.append({"claim": claim, "held": bool(held), "detail": detail})
-        mark = paint("ok  ", "32") if held else paint("FAIL", "31;1")
-        print("  %s %s%s" % (mark, claim, paint("  " + detail, "2") if detail else ""), flush=True)
-
-    @property
-    def failed(self):
-        return [item for item in self.items if not item["held"]]
-
-
-def step(title):
-    print("\n" + paint("== " + title, "1"), flush=True)
-
-
-def apply(name):
-    start = time.monotonic()
-    CLUSTER.apply(HERE / "manifests" / name)
-    return (time.monotonic() - start) * 1000
-
-
-def client(pod, *arguments):
-    """Runs the demo's client in a pod; what its socket experienced."""
-    return json.loads(CLUSTER.exec(pod, PYTHON, HERE / "client.py", *arguments, namespace="shop"))
-
-
-def describe(result):
-    if result["ok"]:
-        return "%s answered in %s ms" % (result.get("server", "?"), result["ms"])
-    return "%s after %s ms" % (result["errno"], result["ms"])
 
 
 def chi_square(servers, weights):
@@ -175,11 +130,8 @@ def collect(checks):
 
 def show_views(checks):
     step("weft's own views (node-a)")
-    apply("access.yaml")
     for arguments in (("status",), ("get", "splits"), ("explain", "shop/intruder", "shop/api-v1", "8080"), ("verify",)):
-        print(paint("  $ weft " + " ".join(arguments), "36"))
-        for line in CLUSTER.weft("node-a", *arguments).stdout.splitlines()[:14]:
-            print("    " + line)
+        show_weft("node-a", *arguments)
     checks.check("weft verify: every map and every attach point is as compiled",
                  CLUSTER.weft("node-a", "verify").returncode == 0)
 
@@ -200,6 +152,7 @@ def run(checks):
     show_splits(checks, vips)
     show_agent_down(checks, vips)
     show_revocation(checks, vips)
+    show_http(checks, vips)
     show_views(checks)
     collect(checks)
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's server: says its pod's name to whoever gets through.
 
-Arguments: http:PORT (HTTP/1.1, keep-alive) and udp:PORT (echoes with its name), dual stack.
+Arguments: http:PORT (HTTP/1.1, keep-alive) and udp:PORT (echoes with its name), dual stack. Its log, on
+standard output, has every request that it received.
 """
 import http.server
 import os
@@ -19,11 +20,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     wbufsize = -1  # headers and body in one segment
 
     def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        os.write(sys.stdout.fileno(), (self.requestline + "\n").encode("latin-1"))
         body = (NAME + "\n").encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_POST = do_DELETE = do_GET
 
     def log_message(self, format, *args):
         pass

@@ -17,6 +17,7 @@
 /* How often something was met, so that a test can tell that its streams are worth reading. */
 struct http_coverage {
 	uint64_t streams, heads, allowed, bodies, incomplete, refused_rules;
+	uint64_t lanes;	       /* streams that a program with lanes read */
 	uint64_t reasons[128]; /* by enum weft_reason */
 };
 
@@ -128,20 +129,29 @@ static inline char *http_rule_name(const struct http_call *c, uint32_t id)
 	return name ? memory_printf("%s/%s %s", name->name_space, name->name, name->detail) : NULL;
 }
 
-/* The first rule of the evaluator's that allows the request, and no other. */
+/*
+ * The first rule of the evaluator's that allows the request, and no other; any of them, or none,
+ * where the compiler refused some.
+ */
 static inline bool http_compare_rule(const struct http_call *c, const struct evaluation *evaluation,
 				     uint32_t id)
 {
 	char *said = id ? http_rule_name(c, id) : NULL;
-	const char *first = NULL;
+	const char *first = NULL, *found = NULL;
 	bool same = true;
 	size_t i;
 
-	for (i = 0; i < evaluation->step_count && !first; i++)
-		first = evaluation->steps[i].rule;
+	for (i = 0; i < evaluation->step_count; i++) {
+		const char *rule = evaluation->steps[i].rule;
+
+		if (!first)
+			first = rule;
+		if (rule && said && !strcmp(rule, said))
+			found = rule;
+	}
 	http_coverage.allowed += first != NULL;
-	if (c->refused && !id)
-		first = NULL;
+	if (c->refused)
+		first = found;
 	if (!first != !id || (first && (!said || strcmp(said, first))))
 		same = http_differs(c, "allowed by %s, for the engine by %s",
 				    first ? first : "nothing",
@@ -270,6 +280,7 @@ static inline bool http_compare_stream(struct http_call *c, struct engine *engin
 	c->stream = stream;
 	c->length = length;
 	http_coverage.streams++;
+	http_coverage.lanes += engine_has_lanes(engine);
 	engine_begin(engine, c->mask, stream, length);
 	while (same && more) {
 		more = false;

@@ -117,15 +117,16 @@ struct {
 } weft_udp_peer SEC(".maps") __weak;
 
 /*
- * TCP connections by socket cookie, established to closed. Writer: sockops. Readers: sockops,
- * agent. Allocated beforehand, which costs a connection a third of what its own memory would. Full:
- * weft_sock takes the rest.
+ * TCP connections, established to closed. Writer: sockops. Readers: sockops, TC, agent. What a
+ * socket's own memory or a hash table cost would be half of what weft adds to a connection.
+ * Slot taken: weft_sock takes the connection. Mappable for its alignment.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, __u64);
-	__type(value, struct weft_conn);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEFT_CONN_SLOTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct weft_conn_slot);
 } weft_conn SEC(".maps") __weak;
 
 /* Per socket record. Writer: cgroup programs, sockops. Readers: the same, sock_diag. Lives with the

@@ -44,11 +44,43 @@ static __always_inline struct weft_sock *record_get(struct bpf_sock *sk, __u8 pr
 	return bpf_sk_storage_get(&weft_sock, sk, NULL, flags);
 }
 
+static __always_inline struct weft_conn_slot *record_slot(__u64 cookie)
+{
+	__u32 index = cookie % WEFT_CONN_SLOTS;
+
+	return bpf_map_lookup_elem(&weft_conn, &index);
+}
+
+/* Notes a connection by its socket's cookie. False: the slot is another's. */
+static __always_inline bool record_note(__u64 cookie, const struct weft_conn *conn)
+{
+	struct weft_conn_slot *slot = record_slot(cookie);
+
+	if (!slot || __sync_val_compare_and_swap(&slot->cookie, 0, WEFT_CONN_BUSY))
+		return false;
+	slot->conn = *conn;
+	/* After what it vouches for. */
+	__sync_lock_test_and_set(&slot->cookie, cookie);
+	return true;
+}
+
+/* Takes back what was noted. False: nothing. */
+static __always_inline bool record_take(__u64 cookie, struct weft_conn *conn)
+{
+	struct weft_conn_slot *slot = record_slot(cookie);
+
+	if (!slot || slot->cookie != cookie)
+		return false;
+	*conn = slot->conn;
+	__sync_lock_test_and_set(&slot->cookie, 0);
+	return true;
+}
+
 /* Who opened the connection of a full socket; for programs that are not given its cookie. */
 static __always_inline enum weft_direction record_direction(struct bpf_sock *sk)
 {
 	struct weft_sock *record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
-	struct weft_conn *conn;
+	struct weft_conn_slot *slot;
 	struct tcp_sock *tcp;
 	__u64 cookie;
 
@@ -59,8 +91,9 @@ static __always_inline enum weft_direction record_direction(struct bpf_sock *sk)
 		return WEFT_DIRECTION_UNKNOWN;
 	/* It has one since its connection was noted. */
 	cookie = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter;
-	conn = bpf_map_lookup_elem(&weft_conn, &cookie);
-	return conn ? conn->direction : WEFT_DIRECTION_UNKNOWN;
+	slot = record_slot(cookie);
+	return cookie && slot && slot->cookie == cookie ? slot->conn.direction :
+							  WEFT_DIRECTION_UNKNOWN;
 }
 
 #endif /* WEFT_RECORD_BPF_H */

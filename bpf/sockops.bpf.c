@@ -148,16 +148,13 @@ static __always_inline void sockops_judge(const struct sockops_ends *ends,
 
 /*
  * Notes a connection until it closes: in the socket's record if it has one. Otherwise in the table,
- * which is cheaper than to give it one, unless the table is full.
+ * which is far cheaper than to give it one, unless its slot is taken.
  */
 static __always_inline bool sockops_note(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					 struct weft_sock *record, const struct weft_conn *conn)
 {
-	__u64 cookie;
-
 	if (!record) {
-		cookie = bpf_get_socket_cookie(ctx);
-		if (!bpf_map_update_elem(&weft_conn, &cookie, conn, BPF_ANY))
+		if (record_note(bpf_get_socket_cookie(ctx), conn))
 			return true;
 		record = bpf_sk_storage_get(&weft_sock, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	}
@@ -302,9 +299,7 @@ static __noinline int sockops_closed(struct bpf_sock_ops *ctx, __u32 old_state)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct weft_sock *record;
-	struct weft_conn *noted;
 	struct weft_conn conn;
-	__u64 cookie;
 
 	if (!sk)
 		return 0;
@@ -313,13 +308,8 @@ static __noinline int sockops_closed(struct bpf_sock_ops *ctx, __u32 old_state)
 		conn = record->conn;
 		/* The socket may be connected again; that is another connection. */
 		record->conn.start_ns = 0;
-	} else {
-		cookie = bpf_get_socket_cookie(ctx);
-		noted = bpf_map_lookup_elem(&weft_conn, &cookie);
-		if (!noted)
-			return 0;
-		conn = *noted;
-		bpf_map_delete_elem(&weft_conn, &cookie);
+	} else if (!record_take(bpf_get_socket_cookie(ctx), &conn)) {
+		return 0;
 	}
 	sockops_count(ctx, sk, &conn, old_state);
 	return 0;

@@ -257,8 +257,8 @@ struct weft_udp_peer {
 };
 
 /*
- * weft_conn: an established TCP connection by its socket's cookie. Kept so that the close is
- * counted where the opening was, and so that a sweep knows who opened it.
+ * An established TCP connection. Kept so that the close is counted where the opening was, and so
+ * that a sweep knows who opened it.
  */
 struct weft_conn {
 	__u64 start_ns; /* established; 0 = not yet */
@@ -270,6 +270,19 @@ struct weft_conn {
 	__u32 src_workload;
 	__u32 dst_workload;
 	__u32 pad;
+};
+
+/*
+ * weft_conn: index is the socket's cookie modulo WEFT_CONN_SLOTS. Cookies are given in sequence,
+ * so neighbours in time have different slots. One cache line.
+ */
+enum { WEFT_CONN_SLOTS = 32768 };
+#define WEFT_CONN_BUSY (~0ULL) /* no socket's cookie */
+
+struct weft_conn_slot {
+	__u64 cookie; /* 0 = free; WEFT_CONN_BUSY = being written */
+	struct weft_conn conn;
+	__u64 pad[2];
 };
 
 /*
@@ -483,6 +496,7 @@ WEFT_ASSERT_SIZE(weft_sticky, 40);
 WEFT_ASSERT_SIZE(weft_udp_peer_key, 32);
 WEFT_ASSERT_SIZE(weft_udp_peer, 20);
 WEFT_ASSERT_SIZE(weft_conn, 40);
+WEFT_ASSERT_SIZE(weft_conn_slot, 64);
 WEFT_ASSERT_SIZE(weft_sock, 80);
 WEFT_ASSERT_SIZE(weft_udp_flow_key, 36);
 WEFT_ASSERT_SIZE(weft_udp_flow, 16);

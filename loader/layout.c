@@ -26,7 +26,7 @@ static const struct layout layouts[MAP_ID_COUNT] = {
 	ARRAY(MAP_ENDPOINT, weft_endpoint, struct weft_endpoint, true),
 	LRU(MAP_STICKY, weft_sticky, struct weft_sticky_key, struct weft_sticky),
 	LRU(MAP_UDP_PEER, weft_udp_peer, struct weft_udp_peer_key, struct weft_udp_peer),
-	HASH(MAP_CONN, weft_conn, __u64, struct weft_conn),
+	ARRAY(MAP_CONN, weft_conn, struct weft_conn_slot, false),
 	[MAP_SOCK] = { "weft_sock", BPF_MAP_TYPE_SK_STORAGE, sizeof(int), sizeof(struct weft_sock),
 		       LAYOUT_OTHER, false, false },
 	LRU(MAP_UDP_FLOW, weft_udp_flow, struct weft_udp_flow_key, struct weft_udp_flow),

@@ -77,16 +77,17 @@ static enum weft_direction sweep_direction_from_storage(const struct nlattr *sto
 	return WEFT_DIRECTION_UNKNOWN;
 }
 
-/* Most connections are in a table, by cookie. */
+/* Most connections are in a table, each in the slot of its cookie. */
 static enum weft_direction sweep_direction_from_cookie(const struct maps *maps,
 						       const struct inet_diag_sockid *id)
 {
 	uint64_t cookie = (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
-	struct weft_conn conn;
+	uint32_t index = cookie % WEFT_CONN_SLOTS;
+	struct weft_conn_slot slot;
 
-	if (!maps || maps_get(maps, MAP_CONN, &cookie, &conn))
+	if (!maps || maps_get(maps, MAP_CONN, &index, &slot) || slot.cookie != cookie)
 		return WEFT_DIRECTION_UNKNOWN;
-	return conn.direction;
+	return slot.conn.direction;
 }
 
 /* What the state tells of a socket without a record. */

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -261,27 +262,35 @@ void podnet_fill_edges(struct podnet *pods)
 	}
 }
 
+/* The slots of all cookies; to be unmapped. */
+static struct weft_conn_slot *podnet_map_conns(struct podnet *pods)
+{
+	struct weft_conn_slot *slots;
+
+	slots = mmap(NULL, WEFT_CONN_SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED,
+		     bpf_map__fd(pods->skel->maps.weft_conn), 0);
+	assert_ptr_not_equal(slots, MAP_FAILED);
+	return slots;
+}
+
 size_t podnet_count_conns(struct podnet *pods)
 {
-	__u64 key, *last = NULL;
+	struct weft_conn_slot *slots = podnet_map_conns(pods);
 	size_t count = 0;
 
-	while (!bpf_map__get_next_key(pods->skel->maps.weft_conn, last, &key, sizeof(key))) {
-		last = &key;
-		count++;
-	}
+	for (size_t i = 0; i < WEFT_CONN_SLOTS; i++)
+		count += slots[i].cookie != 0;
+	munmap(slots, WEFT_CONN_SLOTS * sizeof(*slots));
 	return count;
 }
 
-void podnet_fill_conns(struct podnet *pods)
+void podnet_fill_conns(struct podnet *pods, __u64 cookie)
 {
-	static const struct weft_conn nobody;
-	struct bpf_map *map = pods->skel->maps.weft_conn;
-	__u64 key = 1ULL << 60; /* no socket's cookie */
+	struct weft_conn_slot *slots = podnet_map_conns(pods);
 
-	while (!bpf_map__update_elem(map, &key, sizeof(key), &nobody, sizeof(nobody), BPF_NOEXIST))
-		key++;
-	assert_int_equal(errno, E2BIG);
+	for (size_t i = 0; i < WEFT_CONN_SLOTS; i++)
+		slots[i].cookie = cookie;
+	munmap(slots, WEFT_CONN_SLOTS * sizeof(*slots));
 }
 
 void podnet_set_pace(struct podnet *pods, __u64 paid_ns)
@@ -316,10 +325,10 @@ void podnet_maps_reset(struct podnet *pods)
 		pods->skel->maps.weft_service,	pods->skel->maps.weft_sticky,
 		pods->skel->maps.weft_udp_peer, pods->skel->maps.weft_udp_flow,
 		pods->skel->maps.weft_edge,	pods->skel->maps.weft_verdict,
-		pods->skel->maps.weft_conn,
 	};
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		podnet_map_clear(maps[i]);
+	podnet_fill_conns(pods, 0);
 	podnet_set_local(pods, POD_CLIENT, WEFT_PEER_ENFORCE);
 	podnet_set_local(pods, POD_SERVER, WEFT_PEER_ENFORCE);
 	podnet_set_peer(pods, "10.77.0.1", CLIENT_IDENTITY, CLIENT_WORKLOAD, WEFT_PEER_ENFORCE);

@@ -481,7 +481,7 @@ static void test_where_connections_are_noted(void **state)
 	check_line(pods, &line);
 	assert_int_equal(podnet_count_conns(pods), 0);
 
-	podnet_fill_conns(pods);
+	podnet_fill_conns(pods, 1ULL << 60);
 	line = line_open(pods, &podnet_kinds[1]);
 	line_talk(&line, 5, 6);
 	end_by_server(&line);

@@ -194,7 +194,7 @@ static void put_transport(struct frame *frame, const struct frame_row *row, int 
 			.source = sport,
 			.dest = dport,
 			.seq = htonl(row->seq),
-			.ack_seq = htonl(0x01020304),
+			.ack_seq = htonl(row->acks ? row->ack : 0x01020304),
 			.doff = 5,
 			.window = htons(1000),
 		};
@@ -272,7 +272,9 @@ void frame_build(struct frame *frame, const struct frame_row *given, int family)
 	frame->l4 = frame->len;
 	if (!row->offset)
 		put_transport(frame, row, family);
-	for (int i = 0; i < row->payload; i++)
+	if (row->data)
+		put(frame, row->data, row->payload);
+	for (int i = 0; !row->data && i < row->payload; i++)
 		frame->data[frame->len++] = 'a' + i % 26;
 	finish(frame, row, family);
 }

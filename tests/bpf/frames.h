@@ -87,6 +87,7 @@ struct frame_row {
 	uint8_t icmp_type;
 	enum frames_host target; /* of a neighbour advertisement */
 	uint16_t payload;
+	const void *data; /* the payload's bytes; NULL: letters */
 	uint16_t vlan_tags;
 	uint16_t options; /* bytes of IPv4 options, a multiple of 4 */
 	uint8_t extensions[FRAME_EXTENSIONS];
@@ -96,6 +97,8 @@ struct frame_row {
 	uint16_t ethertype; /* 0: by family */
 	uint16_t arp_op;    /* not 0: ARP from src for dst instead */
 	uint32_t seq;
+	uint32_t ack;
+	bool acks;   /* `ack` counts; else some number */
 	uint32_t id; /* of the fragmented datagram */
 };
 

@@ -286,6 +286,36 @@ HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
 }
 
 /*
+ * Does what most actions come to while the scan goes on: to read a digit, or to go to another
+ * section that has nothing beside it. False: it is http_act()'s.
+ */
+static __always_inline bool http_scan_acts(const struct weft_http_arena *arena,
+					   struct http_work *work,
+					   const struct weft_http_action *action, __u32 byte)
+{
+	const struct weft_http_section *section;
+
+	if (action->op == WEFT_HTTP_OP_STATUS_DIGIT) {
+		work->run.status = work->run.status * 10 + byte - '0';
+		return true;
+	}
+	if (action->op == WEFT_HTTP_OP_DIGIT && work->run.digits < HTTP_LENGTH_DIGITS) {
+		work->run.digits++;
+		work->run.length = work->run.length * 10 + byte - '0';
+		return true;
+	}
+	if (action->op != WEFT_HTTP_OP_NEXT || work->cursor.section == WEFT_HTTP_CHUNK_END ||
+	    work->cursor.flags || work->cursor.lane)
+		return false;
+	section = http_section(arena, work, action->section);
+	if (!section || section->lane || section->flags)
+		return false;
+	work->run.section = action->section;
+	http_cursor_set(&work->cursor, section, action->section, work->run.program);
+	return true;
+}
+
+/*
  * Reads on until an action is due (then returns 1), or some HTTP_SCAN bytes, or many more where
  * bytes may be skipped (0). -1: the tables cannot be read.
  */
@@ -302,6 +332,7 @@ HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work 
 	state = work->run.state;
 	for (int i = 0; i < HTTP_SCAN; i++) {
 		const volatile struct http_work *fresh = work;
+		const struct weft_http_action *action;
 		const __u8 *class;
 		const __u16 *cell;
 
@@ -330,10 +361,20 @@ HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work 
 			return -1;
 		state = *cell;
 		pos++;
-		if (state >= fresh->cursor.first_action) {
+		if (state < fresh->cursor.first_action)
+			continue;
+		action = http_at(arena,
+				 fresh->cursor.actions +
+					 ((__u64)state - fresh->cursor.first_action) *
+						 sizeof(*action),
+				 sizeof(*action));
+		if (!action)
+			return -1;
+		if (!http_scan_acts(arena, work, action, byte)) {
 			acts = 1;
 			break;
 		}
+		state = action->state;
 	}
 	work->run.head_bytes += pos - work->pos;
 	work->pos = pos;

@@ -14,9 +14,11 @@
 #include "traffic.h"
 
 enum {
-	MIGRATIONS = 4,
+	MIGRATIONS = 2,
 	KILLS = 30,
+	KILLS_EMULATED = 2, /* programs take seconds to load there */
 	KILL_WITHIN_US = 400000,
+	KILL_WITHIN_EMULATED_US = 8000000,
 	CONFIG_OF_1 = 336, /* sizes of version 1 */
 	LOCAL_OF_1 = 44,
 	DEST_OF_1 = 8,
@@ -170,7 +172,7 @@ static void keeps_nothing_of_unknown_versions(void **state)
 		assert_int_equal(loader_each_link(at->root, check_link, NULL), 0);
 	}
 	traffic_stop();
-	traffic_check(100);
+	traffic_check(50);
 }
 
 static void migrate(void)
@@ -188,17 +190,19 @@ static void migrate(void)
 
 static void survives_kills(void **state)
 {
+	bool emulated = getenv("WEFT_TEST_SLOWNESS");
+	unsigned int within = emulated ? KILL_WITHIN_EMULATED_US : KILL_WITHIN_US;
+	int i, kills = emulated ? KILLS_EMULATED : KILLS, staged = 0;
 	struct place *at = *state;
 	struct loader *loader;
-	int i, staged = 0;
 
 	traffic_start();
-	for (i = 0; i < KILLS; i++) {
+	for (i = 0; i < kills; i++) {
 		if (i % 3 == 0)
 			age(1);
 		else
 			place_close(at);
-		traffic_kill_after(migrate, (unsigned int)rand() % KILL_WITHIN_US);
+		traffic_kill_after(migrate, (unsigned int)rand() % within);
 		loader = place_open(at);
 		staged += loader_staged_from(loader) != 0;
 		assert_int_equal(fill(loader), 0);
@@ -209,8 +213,8 @@ static void survives_kills(void **state)
 		assert_int_equal(place_count_links(at), 11);
 	}
 	traffic_stop();
-	print_message("    %d of %d began anew\n", staged, KILLS);
-	traffic_check(300);
+	print_message("    %d of %d began anew\n", staged, kills);
+	traffic_check(100);
 }
 
 int main(void)

@@ -281,8 +281,8 @@ static void test_man_page_agrees(void **state)
 		char plain[80];
 
 		for (size = 0, end = at;
-		     size < sizeof(plain) - 1 &&
-		     (islower((unsigned char)*end) || *end == '\\' || *end == '-');
+		     size < sizeof(plain) - 1 && (islower((unsigned char)*end) || *end == '-' ||
+						  (*end == '\\' && end[1] == '-')); /* not \fR */
 		     end++)
 			if (*end != '\\')
 				plain[size++] = *end;

@@ -263,11 +263,32 @@ def test_harmless_oddities(scene, mallory, six):
     scripts.add("empty ones", [[{"at": 0, "flags": ACK}], pieces[:2], [{"at": 17, "flags": ACK}], pieces[2:]])
     scripts.add("keep-alive probes", [[part(allowed)], [{"at": len(allowed) - 1, "flags": ACK}],
                                       [{"at": len(allowed) - 1, "flags": ACK, "bytes": "\n"}]])
+    # What a server drops, having no memory or a full backlog, its client sends again.
+    chunks = get("/ok/harmless", "POST", "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n" * 50 + "0\r\n\r\n"
+    both = chunks + get("/ok/harmless/2")
+    first, second = part(both, 0, len(chunks)), part(both, len(chunks))
+    scripts.add("many chunks lost", [[dict(first, checksum=True)], [second], [first], [first], [second]])
     for server in SERVERS:
         results = mallory.play(server, six, scripts.scripts)
         answers = {name: one["received"].count("HTTP/1.1 200") for name, one in zip(scripts.names, results)}
         assert answers == {name: 2 for name in scripts.names}, (server, answers, results)
     wait_until(lambda: ("GET", "/ok/harmless/2") in scene.seen("python"), what="the log")
+
+
+@pytest.mark.parametrize("six", (False, True), ids=("v4", "v6"))
+def test_copies_in_other_segments(scene, mallory, six):
+    """Lost behind weft, and sent again in halves: answered, or reset soon. A client that hears
+    nothing waits for minutes, since it doubles its time-out at every try."""
+    scripts = Scripts()
+    allowed = get("/ok/halves") + get("/ok/halves/2")
+    for place in (5, 30, len(get("/ok/halves")), len(allowed) - 1):
+        halves = [part(allowed, 0, place)], [part(allowed, place)]
+        scripts.add("halves %d" % place, [[part(allowed, checksum=True)], *halves * 8])
+    for server in SERVERS[:2]:
+        results = mallory.play(server, six, scripts.scripts)
+        stalled = [name for name, one in zip(scripts.names, results)
+                   if one["received"].count("HTTP/1.1 200") != 2 and not one["reset"]]
+        assert not stalled, (server, stalled)
 
 
 @needs_rules

@@ -3,7 +3,7 @@
 #
 # Dependencies point one way:
 #   bpf/     sees itself, vmlinux.h and libbpf's BPF headers
-#   policy/  sees itself, bpf/weft_abi.h, json-c, uthash and those parts of libc that neither
+#   policy/  sees itself, bpf/weft_abi*.h, json-c, uthash and those parts of libc that neither
 #            read a clock nor touch the world outside
 #   loader/  sees no user/ and no tools/; it alone calls libbpf's map, object, program and link
 #            functions
@@ -77,12 +77,12 @@ status=0
 mapfile -t files < <(lint_files 'bpf/*.c' 'bpf/*.h')
 includes "${files[@]}" |
 	grep -v -E ':(bpf/[^:]*|vmlinux\.h|<bpf/[^>]*>)$' |
-	grep -v -x -E 'bpf/weft_abi\.h:[0-9]+:<linux/types\.h>' |
+	grep -v -x -E 'bpf/weft_abi(_[a-z]+)?\.h:[0-9]+:<linux/types\.h>' |
 	report 'bpf\/ may include only itself, vmlinux.h and <bpf\/...>' || status=1
 
 mapfile -t files < <(lint_files 'policy/*.c' 'policy/*.h')
 includes "${files[@]}" |
-	grep -v -E ":(policy/[^:]*|bpf/weft_abi\.h|<json-c/[^>]*>|<ut(hash|list|array|string)\.h>)\$" |
+	grep -v -E ":(policy/[^:]*|bpf/weft_abi(_[a-z]+)?\.h|<json-c/[^>]*>|<ut(hash|list|array|string)\.h>)\$" |
 	grep -v -E ":<($libc)\.h>\$" |
 	report 'policy\/ may not include' || status=1
 strip "${files[@]}" | grep -E "(^|[^a-zA-Z0-9_>.])${clocks}[ \t]*\(" |

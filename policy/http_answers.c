@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Sections of answers. They judge nothing: they find where messages end and what their status is,
- * so they take what clients take. What they do not understand leads to DENY, which means that the
- * rest of the connection's answers is not followed.
+ * so they take what clients take, and go over lines that tell nothing about that as fast as they
+ * can, whether or not those are fields. What they do not understand leads to DENY, which means that
+ * the rest of the connection's answers is not followed.
  */
 #include "policy/http_internal.h"
 
@@ -51,9 +52,8 @@ static void section_answer_field(struct http_table *table)
 	static const char length[] = "content-length", coding[] = "transfer-encoding";
 	enum {
 		START,
-		OTHER,
 		LAST,
-		VALUE, /* of a field that tells nothing about the message's end */
+		VALUE, /* the rest of a line that tells nothing about the message's end */
 		VALUE_END,
 		LENGTH, /* behind the first byte of its name */
 		CODING = LENGTH + sizeof(length) - 1,
@@ -65,8 +65,7 @@ static void section_answer_field(struct http_table *table)
 	for (i = 0; i < STATES; i++) {
 		if (i == LAST || i == VALUE || i == VALUE_END)
 			continue;
-		on_line_bytes(table, i, OTHER);
-		http_on(table, i, ':', VALUE);
+		on_line_bytes(table, i, VALUE);
 	}
 	on_line_bytes(table, VALUE, VALUE);
 	on_line_end(table, VALUE, VALUE_END, START);

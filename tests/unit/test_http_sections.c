@@ -79,7 +79,8 @@ static void test_answers(void **state)
 		{ "HTTP/1.1 2000 OK\r\n", RUNNER_DENIED, 0, 0, 0 },
 		{ "SSH-2.0-OpenSSH\r\n", RUNNER_DENIED, 0, 0, 0 },
 		{ "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n", RUNNER_DENIED, 0, 0, 0 },
-		{ "HTTP/1.1 200 OK\r\nnothing\r\n", RUNNER_DENIED, 0, 0, 0 },
+		{ "HTTP/1.1 200 OK\r\nnothing\r\nContent-Length: 2\r\n\r\n", RUNNER_HEAD, 200,
+		  WEFT_HTTP_RUN_LENGTH, 2 },
 		{ "HTTP/1.1 200 OK\r\n fold\r\n", RUNNER_DENIED, 0, 0, 0 },
 	};
 	struct runner *runner = runner_any();

@@ -25,6 +25,8 @@ struct http_read {
 	__u32 base;	/* the window begins at this byte of the segment */
 	__u32 tag_from; /* first byte of the window that is not in `tag` */
 	__u32 limit;	/* bytes of the segment to read */
+	__u32 wire;	/* bytes per segment on the wire that it is made of; 0 = it is one */
+	__u32 mark;	/* where the next of those begins */
 	__u32 head_at;	/* byte of the segment where the last head began */
 	__u32 path_at;	/* where its target began, and ended */
 	__u32 path_end;
@@ -33,6 +35,7 @@ struct http_read {
 	__u64 verify_wanted;
 	__u32 verify_differs;
 	__u32 requests;
+	__u32 requests_before; /* the last head */
 	__u32 rule;    /* of the last head */
 	int checksum;  /* see checksum_place() */
 	__u32 outcome; /* enum http_outcome */
@@ -101,6 +104,8 @@ static __noinline int http_read_refill(struct __sk_buff *skb, struct http_read *
 	length = read->limit - read->base;
 	if (length > HTTP_WINDOW)
 		length = HTTP_WINDOW;
+	if (read->tagged && length > read->mark - read->base)
+		length = read->mark - read->base;
 	if (length <= kept || length > HTTP_WINDOW || !length)
 		return -1;
 	if (bpf_skb_load_bytes(skb, read->payload + read->base, work->window,
@@ -151,6 +156,21 @@ static __always_inline void http_pieces_acked(struct weft_http_flow *flow, __u64
 	flow->pieces_start = flow->next;
 }
 
+/* Forgets what is remembered behind this offset: it was read, but will not be delivered. */
+static __noinline int http_pieces_cut(struct weft_http_flow *flow, __u64 end)
+{
+	if (!flow)
+		return 0;
+	for (int i = 0; i < WEFT_HTTP_PIECES; i++) {
+		if (!flow->piece_count || http_pieces_end(flow) <= end)
+			break;
+		flow->piece_count--;
+	}
+	if (!flow->piece_count && flow->pieces_start > end)
+		flow->pieces_start = end;
+	return 0;
+}
+
 /* Ends the piece that is being read where the reading is. */
 static __noinline int http_read_piece(struct weft_http_flow *flow, struct http_read *read)
 {
@@ -165,6 +185,22 @@ static __noinline int http_read_piece(struct weft_http_flow *flow, struct http_r
 	http_tag_begin(&read->tag, read->key);
 	read->tag_from = work->pos;
 	return 0;
+}
+
+/*
+ * Ends a piece where the reading is if that is between two segments of those that this one was
+ * made of (GSO): what is lost comes again in those.
+ */
+static __always_inline void http_read_mark(struct weft_http_flow *flow, struct http_read *read)
+{
+	__u32 at = http_read_at(read);
+
+	if (!read->wire) {
+		read->mark = HTTP_NOWHERE;
+	} else if (at >= read->mark) {
+		http_read_piece(flow, read);
+		read->mark = (at / read->wire + 1) * read->wire;
+	}
 }
 
 struct http_tag_walk {

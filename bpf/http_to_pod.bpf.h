@@ -150,6 +150,7 @@ static __noinline bool http_to_pod_start(struct http_reading *r)
 	__u32 reason;
 
 	read->head_at = http_read_at(read);
+	read->requests_before = read->requests;
 	read->path_at = HTTP_NOWHERE;
 	read->path_end = HTTP_NOWHERE;
 	reason = http_begin(r->pkt, r->local, r->flow, read);
@@ -204,8 +205,11 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 		if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
 			return 1;
 	}
-	if (work->pos >= work->filled && http_read_refill(r->skb, read))
-		return http_deny_reading(r, WEFT_REASON_INTERNAL), 1;
+	if (work->pos >= work->filled) {
+		http_read_mark(r->flow, read);
+		if (http_read_refill(r->skb, read))
+			return http_deny_reading(r, WEFT_REASON_INTERNAL), 1;
+	}
 	from = work->run.section;
 	event = http_step(r->arena, work);
 	if (work->run.section != from)
@@ -289,6 +293,7 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 	read->head_at = HTTP_NOWHERE;
 	read->path_at = HTTP_NOWHERE;
 	read->path_end = HTTP_NOWHERE;
+	read->mark = 0;
 	http_read_jump(read, at);
 	if (flow->run.section != WEFT_HTTP_METHOD || flow->run.flags & WEFT_HTTP_RUN_HEAD) {
 		/* In the middle of a message: its program must still be there. */
@@ -304,6 +309,7 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 		__u32 cut = read->head_at == HTTP_NOWHERE ? at : read->head_at;
 
 		http_to_pod_keep_path(r);
+		http_pieces_cut(flow, read->offset + cut);
 		if (!cut || cut > read->limit)
 			return HTTP_REFUSE;
 		/* What stands before it is delivered. */
@@ -318,6 +324,7 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 					       http_read_tag(r->skb, read, start - read->offset,
 							     cut));
 			http_run_idle(&read->work);
+			read->requests = read->requests_before;
 			read->next = read->offset + cut;
 			http_to_pod_commit(r);
 		}
@@ -506,6 +513,9 @@ static __always_inline int http_to_pod_conclude(struct http_reading *r, enum htt
 	case HTTP_PASS:
 		return TC_PASS;
 	case HTTP_CUT:
+		/* It will be one segment. One that is too long for that the device would drop. */
+		if (r->read->wire && r->read->limit > r->read->wire)
+			r->read->limit = r->read->wire;
 		return http_cut(r->skb, r->pkt, r->read) ? TC_DROP : TC_PASS;
 	case HTTP_DROP:
 		return TC_DROP;
@@ -566,6 +576,7 @@ static __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pk
 	read->key[0] = config->http_key[0];
 	read->key[1] = config->http_key[1];
 	read->payload = pkt->end - pkt->payload;
+	read->wire = skb->gso_size;
 	read->permissive = !!(local->peer.flags & WEFT_PEER_PERMISSIVE);
 	read->would_deny = 0;
 	read->path_at = HTTP_NOWHERE;

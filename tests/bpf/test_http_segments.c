@@ -15,10 +15,11 @@
 #define FIELDS	"Host: pod\r\n\r\n"
 #define ALLOWED "GET /ok HTTP/1.1\r\n" FIELDS
 #define DENIED	"GET /no HTTP/1.1\r\n" FIELDS
+#define CHUNKED "POST /ok HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" FIELDS
 #define OK	"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 #define BODY	"POST /ok HTTP/1.1\r\nContent-Length: 40\r\n" FIELDS
 
-enum { ISN_OTHER = 0x12345678, BODY_LEN = 40, PIECES = 20 };
+enum { ISN_OTHER = 0x12345678, BODY_LEN = 40, PIECES = 20, WIRE = 100 /* tcrun's */ };
 
 static const char forty[] = "0123456789GET /no HTTP/1.1\r\nHost: a\r\n\r\n!";
 
@@ -329,6 +330,114 @@ static void test_stray(void **state)
 			 1);
 }
 
+/*
+ * What was read of a segment that was denied, and not delivered, must not be taken for judged: a
+ * chunk there would let pass whatever comes in its place.
+ */
+static void test_denied_chunk_is_forgotten(void **state)
+{
+	struct play *play = play_require(state);
+	char chunk[600];
+
+	snprintf(chunk, sizeof(chunk), "200\r\n%0512d?", 0);
+	play_open(play);
+	play_says(play, CHUNKED);
+	assert_int_equal(play_tries(play, chunk), PLAY_DROPPED); /* waits for the answer */
+	play_says(play, "0\r\n\r\n");
+	/* Judged, but lost on the way. */
+	assert_int_equal(play_tries(play, ALLOWED), PLAY_PASSED);
+	assert_int_equal(play_tries(play, DENIED), PLAY_RESET);
+	assert_int_equal(play_denials(play, WEFT_REASON_RETRANSMISSION), 1);
+}
+
+/* The same in a segment of which the beginning is delivered. */
+static void test_denied_chunk_is_cut(void **state)
+{
+	struct play *play = play_require(state);
+	char text[900];
+
+	snprintf(text, sizeof(text), ALLOWED CHUNKED "200\r\n%0512d?", 0);
+	play_open(play);
+	assert_int_equal(play_tries(play, text), PLAY_CUT);
+	assert_int_equal(play->cut, strlen(ALLOWED));
+	assert_int_equal(play_flow(play).requests, 1);
+	assert_int_equal(play_tries(play, ALLOWED), PLAY_PASSED);
+	play->said = strlen(ALLOWED);
+	play_ack(play);
+	play_answers(play, OK);
+	assert_int_equal(play_tries(play, ALLOWED ALLOWED ALLOWED ALLOWED), PLAY_PASSED);
+	assert_int_equal(play_flow(play).requests, 5);
+	assert_int_equal(play_tries(play, ALLOWED ALLOWED ALLOWED DENIED), PLAY_RESET);
+	assert_int_equal(play_denials(play, WEFT_REASON_RETRANSMISSION), 1);
+}
+
+/* Behind bytes that were judged and are not acknowledged. */
+static void test_denied_chunk_behind_old(void **state)
+{
+	struct play *play = play_require(state);
+	char text[900];
+
+	snprintf(text, sizeof(text), CHUNKED "200\r\n%0512d?", 0);
+	play_open(play);
+	assert_int_equal(play_tries(play, CHUNKED), PLAY_PASSED);
+	assert_int_equal(play_tries(play, text), PLAY_CUT);
+	assert_int_equal(play->cut, strlen(CHUNKED));
+	play->said = strlen(CHUNKED);
+	assert_int_equal(play_tries(play, "0\r\n\r\n" ALLOWED ALLOWED), PLAY_PASSED);
+	play->said += 5;
+	assert_int_equal(play_tries(play, ALLOWED DENIED), PLAY_DROPPED);
+	assert_int_equal(play_tries(play, DENIED), PLAY_DROPPED);
+	play->said -= 5;
+	assert_int_equal(play_tries(play, "0\r\n\r\n" ALLOWED DENIED), PLAY_RESET);
+}
+
+/*
+ * Segments that come as one (GSO, of WIRE bytes each). What gets lost behind weft comes again in
+ * those.
+ */
+static void test_many_in_one(void **state)
+{
+	struct play *play = play_require(state);
+	char text[512];
+	size_t len, at;
+
+	snprintf(text, sizeof(text), "GET /ok HTTP/1.1\r\nX: %0300d\r\n" FIELDS, 0);
+	len = strlen(text);
+	play_open(play);
+	play->run->gso_segs = (len + WIRE - 1) / WIRE;
+	assert_int_equal(play_tries(play, text), PLAY_PASSED);
+	play->run->gso_segs = 0;
+	for (at = 0; at < len; at += WIRE)
+		assert_int_equal(play_client(play, at, text + at, len - at < WIRE ? len - at : WIRE,
+					     0),
+				 PLAY_PASSED);
+	assert_int_equal(play_client(play, WIRE, text + WIRE, 2 * WIRE, 0), PLAY_PASSED);
+	text[WIRE + 1] ^= 1;
+	assert_int_equal(play_client(play, WIRE, text + WIRE, WIRE, 0), PLAY_RESET);
+	assert_int_equal(play_flow(play).requests, 1);
+}
+
+/* Cut, it is one segment, and must not be longer than those that it was made of. */
+static void test_many_in_one_cut(void **state)
+{
+	static const char text[] = ALLOWED ALLOWED ALLOWED ALLOWED ALLOWED ALLOWED ALLOWED DENIED;
+	struct play *play = play_require(state);
+	size_t allowed = 7 * strlen(ALLOWED), at = 0;
+
+	play_open(play);
+	while (at < allowed) {
+		play->run->gso_segs = 3;
+		assert_int_equal(play_client(play, at, text + at, strlen(text) - at, 0), PLAY_CUT);
+		assert_int_equal(play->cut, allowed - at < WIRE ? allowed - at : WIRE);
+		at += play->cut;
+		play->said = at;
+		if (at == WIRE)
+			play_ack(play);
+	}
+	assert_int_equal(play_flow(play).requests, 7);
+	assert_int_equal(play_flow(play).unverified, 0);
+}
+
 /* Long heads in many segments, up to the limit and beyond. */
 static void test_long_heads(void **state)
 {
@@ -370,6 +479,11 @@ static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_server_has_more),
 	PLAY_TESTS(test_stray),
 	PLAY_TESTS(test_long_heads),
+	PLAY_TESTS(test_denied_chunk_is_forgotten),
+	PLAY_TESTS(test_denied_chunk_is_cut),
+	PLAY_TESTS(test_denied_chunk_behind_old),
+	PLAY_TESTS(test_many_in_one),
+	PLAY_TESTS(test_many_in_one_cut),
 };
 
 int main(void)

@@ -64,17 +64,16 @@ enum weft_http_section_id {
 	WEFT_HTTP_AUTHORITY = 3,      /* of an absolute form, hashed -> NEXT, PATH */
 	WEFT_HTTP_QUERY = 4,	      /* * -> NEXT */
 	WEFT_HTTP_VERSION = 5,	      /* * "HTTP/1.x" CR LF -> VERSION */
-	WEFT_HTTP_FIELD = 6,	     /* a field's name and colon, or the empty line -> NAME, HEAD */
-	WEFT_HTTP_VALUE = 7,	     /* * of a field that no rule and no framing needs -> VALUE */
-	WEFT_HTTP_CHUNK = 8,	     /* * size, extensions, CR LF -> HEX_DIGIT, CHUNK */
-	WEFT_HTTP_CHUNK_END = 9,     /* * CR LF behind a chunk's data -> NEXT (to CHUNK) */
-	WEFT_HTTP_TRAILER = 10,	     /* * fields and the empty line -> MESSAGE */
-	WEFT_HTTP_STATUS = 11,	     /* * start of an answer -> STATUS_DIGIT, NEXT */
-	WEFT_HTTP_ANSWER_FIELD = 12, /* * -> NAME, HEAD */
-	WEFT_HTTP_ANSWER_VALUE = 13, /* * -> VALUE */
-	WEFT_HTTP_ANSWER_LENGTH = 14, /* * -> DIGIT, VALUE */
-	WEFT_HTTP_ANSWER_CODING = 15, /* * -> VALUE */
-	WEFT_HTTP_FIRST_OWN = 16,     /* values that rules or framing need; lanes */
+	WEFT_HTTP_FIELD = 6,	 /* fields, up to the colon of one that matters or the empty line ->
+				    NAME,     HEAD */
+	WEFT_HTTP_CHUNK = 7,	 /* * size, extensions, CR LF -> HEX_DIGIT, CHUNK */
+	WEFT_HTTP_CHUNK_END = 8, /* * CR LF behind a chunk's data -> NEXT (to CHUNK) */
+	WEFT_HTTP_TRAILER = 9,	 /* * fields and the empty line -> MESSAGE */
+	WEFT_HTTP_STATUS = 10,	 /* * start of an answer -> STATUS_DIGIT, NEXT */
+	WEFT_HTTP_ANSWER_FIELD = 11,  /* * as FIELD -> NAME, HEAD */
+	WEFT_HTTP_ANSWER_LENGTH = 12, /* * -> DIGIT, VALUE */
+	WEFT_HTTP_ANSWER_CODING = 13, /* * -> VALUE */
+	WEFT_HTTP_FIRST_OWN = 14,     /* values that rules or framing need; lanes */
 };
 
 enum weft_http_op {

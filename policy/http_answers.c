@@ -91,15 +91,6 @@ static uint32_t value_end(struct http_table *table, enum weft_http_field field)
 	return http_go(table, WEFT_HTTP_OP_VALUE, WEFT_HTTP_ANSWER_FIELD, 0, (uint32_t)field);
 }
 
-static void section_answer_value(struct http_table *table)
-{
-	enum { TEXT, END, STATES };
-
-	http_grammar_init(table, STATES, WEFT_REASON_HTTP_FIELD);
-	on_line_bytes(table, TEXT, TEXT);
-	on_line_end(table, TEXT, END, value_end(table, WEFT_HTTP_FIELD_OTHER));
-}
-
 static void section_answer_length(struct http_table *table)
 {
 	enum { START, DIGITS, BEHIND, END, STATES };
@@ -149,7 +140,6 @@ void http_sections_answers(struct http_compiler *compiler)
 	static void (*const make[])(struct http_table *) = {
 		[WEFT_HTTP_STATUS] = section_status,
 		[WEFT_HTTP_ANSWER_FIELD] = section_answer_field,
-		[WEFT_HTTP_ANSWER_VALUE] = section_answer_value,
 		[WEFT_HTTP_ANSWER_LENGTH] = section_answer_length,
 		[WEFT_HTTP_ANSWER_CODING] = section_answer_coding,
 	};

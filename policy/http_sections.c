@@ -36,16 +36,6 @@ static void section_version(struct http_table *table)
 	http_on(table, ONE_CR, LF, http_go(table, WEFT_HTTP_OP_VERSION, WEFT_HTTP_FIELD, 1, 0));
 }
 
-static void section_value(struct http_table *table)
-{
-	enum { TEXT, END, STATES };
-
-	http_grammar_init(table, STATES, WEFT_REASON_HTTP_FIELD);
-	http_on_value(table, TEXT, TEXT);
-	http_on(table, TEXT, CR, END);
-	http_on(table, END, LF, http_go(table, WEFT_HTTP_OP_VALUE, WEFT_HTTP_FIELD, 0, 0));
-}
-
 /* The engine counts digits, and what a size of nothing leads to. */
 static void section_chunk(struct http_table *table)
 {
@@ -90,9 +80,9 @@ static void section_trailer(struct http_table *table)
 void http_sections_fixed(struct http_compiler *compiler)
 {
 	static void (*const make[])(struct http_table *) = {
-		[WEFT_HTTP_QUERY] = section_query,	   [WEFT_HTTP_VERSION] = section_version,
-		[WEFT_HTTP_VALUE] = section_value,	   [WEFT_HTTP_CHUNK] = section_chunk,
-		[WEFT_HTTP_CHUNK_END] = section_chunk_end, [WEFT_HTTP_TRAILER] = section_trailer,
+		[WEFT_HTTP_QUERY] = section_query,     [WEFT_HTTP_VERSION] = section_version,
+		[WEFT_HTTP_CHUNK] = section_chunk,     [WEFT_HTTP_CHUNK_END] = section_chunk_end,
+		[WEFT_HTTP_TRAILER] = section_trailer,
 	};
 	unsigned int i;
 

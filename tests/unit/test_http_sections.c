@@ -109,10 +109,9 @@ static void test_answers(void **state)
 static void test_fixed_sections(void **state)
 {
 	static const unsigned int fixed[] = {
-		WEFT_HTTP_QUERY,	 WEFT_HTTP_VERSION,	  WEFT_HTTP_VALUE,
-		WEFT_HTTP_CHUNK,	 WEFT_HTTP_CHUNK_END,	  WEFT_HTTP_TRAILER,
-		WEFT_HTTP_STATUS,	 WEFT_HTTP_ANSWER_FIELD,  WEFT_HTTP_ANSWER_VALUE,
-		WEFT_HTTP_ANSWER_LENGTH, WEFT_HTTP_ANSWER_CODING,
+		WEFT_HTTP_QUERY,	WEFT_HTTP_VERSION,	 WEFT_HTTP_CHUNK,
+		WEFT_HTTP_CHUNK_END,	WEFT_HTTP_TRAILER,	 WEFT_HTTP_STATUS,
+		WEFT_HTTP_ANSWER_FIELD, WEFT_HTTP_ANSWER_LENGTH, WEFT_HTTP_ANSWER_CODING,
 	};
 	struct runner *small = runner_any(), *large = runner_new();
 	size_t i, cells;

@@ -36,10 +36,10 @@ struct http_read {
 	__u32 verify_differs;
 	__u32 requests;
 	__u32 requests_before; /* the last head */
-	__u32 rule;    /* of the last head */
-	int checksum;  /* see checksum_place() */
-	__u32 outcome; /* enum http_outcome */
-	__u8 tagged;   /* what is read will have to be known again */
+	__u32 rule;	       /* of the last head */
+	int checksum;	       /* see checksum_place() */
+	__u32 outcome;	       /* enum http_outcome */
+	__u8 tagged;	       /* what is read will have to be known again */
 	__u8 phase;
 	__u8 permissive;
 	__u8 would_deny; /* permissive: reason why */

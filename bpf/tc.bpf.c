@@ -64,13 +64,15 @@ static __always_inline struct tc_memory *tc_memory_get(__u32 direction)
 	return memory;
 }
 
-static __noinline int tc_report(const struct packet *pkt, const struct tc_verdict *verdict)
+/* The event of a denial. */
+static __noinline int tc_tell(const struct packet *pkt, const struct tc_verdict *verdict)
 {
 	/* The second lock reads the connection from its answer. */
 	bool reversed = verdict->hook == WEFT_HOOK_FROM_POD &&
 			verdict->direction == WEFT_DIRECTION_INBOUND;
 	bool ports = pkt->proto == IPPROTO_TCP || pkt->proto == IPPROTO_UDP;
 	struct weft_event event = {
+		.type = WEFT_EVENT_VERDICT,
 		.reason = verdict->reason,
 		.src = reversed ? pkt->dst : pkt->src,
 		.dst = reversed ? pkt->src : pkt->dst,
@@ -86,8 +88,24 @@ static __noinline int tc_report(const struct packet *pkt, const struct tc_verdic
 		.dst_workload = verdict->dst.workload,
 	};
 
-	verdict_report(&event);
+	event_emit(&event);
 	return 0;
+}
+
+static __always_inline void tc_report(const struct packet *pkt, const struct tc_verdict *verdict)
+{
+	struct weft_verdict_key key = {
+		.src_workload = verdict->src.workload,
+		.dst_workload = verdict->dst.workload,
+		.reason = verdict->reason,
+		.proto = pkt->proto == IPPROTO_TCP || pkt->proto == IPPROTO_UDP ? pkt->proto : 0,
+		.hook = verdict->hook,
+		.action = verdict->action,
+	};
+
+	verdict_count(&key);
+	if (verdict->action != WEFT_VERDICT_ALLOW)
+		tc_tell(pkt, verdict);
 }
 
 static __noinline int tc_count_udp(struct __sk_buff *skb, const struct packet *pkt,

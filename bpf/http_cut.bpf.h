@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Cutting the tail off a segment: what is left is a segment as its sender might have sent it,
- * without the FIN and the push that belonged to its end.
+ * without the FIN that belonged to its end.
  *
  * Is the checksum left to the device (CHECKSUM_PARTIAL) the helpers change only the length in the
  * sum of the pseudo header, as it must be. Else the removed bytes are subtracted - byte-swapped

@@ -113,6 +113,19 @@ static __noinline int http_flow_begin(struct weft_http_flow *flow, const struct 
 	return 0;
 }
 
+/* The pod accepts a connection that need not be judged; one with these ends was, long ago. */
+static __noinline int http_flow_forget(const struct packet *pkt)
+{
+	struct weft_http_key key = {
+		.pod = pkt->src,
+		.peer = pkt->dst,
+		.pod_port = pkt->sport,
+		.peer_port = pkt->dport,
+	};
+
+	return bpf_map_delete_elem(&weft_http_flow, &key);
+}
+
 /*
  * Where the client's byte with this sequence number stands. What the server acknowledged is the
  * anchor: numbers within a window of it are told apart as the server does it.

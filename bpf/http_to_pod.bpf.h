@@ -345,6 +345,15 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 	return HTTP_PASS;
 }
 
+/* The connection cannot be read on: it ends or, permissive, goes on unread. */
+static __always_inline enum http_outcome http_to_pod_give_up(struct http_reading *r, __u32 reason)
+{
+	if (http_deny_reading(r, reason))
+		return HTTP_RESET;
+	r->flow->phase = r->read->phase;
+	return HTTP_PASS;
+}
+
 /* A segment with bytes or a FIN, of a connection that is being read. */
 static __always_inline enum http_outcome http_to_pod_segment(struct http_reading *r)
 {
@@ -375,21 +384,19 @@ static __always_inline enum http_outcome http_to_pod_segment(struct http_reading
 	old = flow->next - offset < pkt->payload ? flow->next - offset : pkt->payload;
 	if (old) {
 		same = http_read_verify(r->skb, flow, read, old);
-		if (same < 0) {
-			r->reason = WEFT_REASON_RETRANSMISSION;
-			return HTTP_RESET;
-		}
+		if (same < 0)
+			return http_to_pod_give_up(r, WEFT_REASON_RETRANSMISSION);
 		if ((__u32)same < old) {
 			stat_add(WEFT_STAT_HTTP_UNVERIFIED);
-			if (++flow->unverified > HTTP_TO_POD_UNVERIFIED) {
-				r->reason = WEFT_REASON_HTTP_UNVERIFIABLE;
-				return HTTP_RESET;
-			}
+			if (++flow->unverified > HTTP_TO_POD_UNVERIFIED)
+				return http_to_pod_give_up(r, WEFT_REASON_HTTP_UNVERIFIABLE);
 			read->limit = same;
 			return same ? HTTP_CUT : HTTP_DROP;
 		}
 	}
 	if (flow->phase == WEFT_HTTP_PHASE_HOLD && old < pkt->payload) {
+		if (READ_ONCE(flow->answer_flags) & WEFT_HTTP_ANSWER_LOST)
+			return http_to_pod_give_up(r, WEFT_REASON_HTTP_STATE_LOST);
 		read->limit = old;
 		return old ? HTTP_CUT : HTTP_DROP;
 	}

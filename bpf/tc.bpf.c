@@ -434,8 +434,11 @@ static __always_inline int from_pod_accept(struct __sk_buff *skb, const struct p
 		verdict.reason = WEFT_REASON_HTTP_STATE_LOST;
 	}
 	verdict.action = policy_action(local->peer.flags, verdict.reason);
-	if (verdict.action != WEFT_VERDICT_DENY)
+	if (verdict.action != WEFT_VERDICT_DENY) {
+		if (local->peer.flags & WEFT_PEER_HTTP)
+			http_flow_forget(pkt);
 		return TC_PASS; /* reported when the SYN came in */
+	}
 	tc_report(pkt, &verdict);
 	return from_pod_reset(skb, pkt);
 }

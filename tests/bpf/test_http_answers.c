@@ -283,6 +283,18 @@ static void test_held_in_one(void **state)
 	assert_int_equal(play_tries(play, DENIED), PLAY_FORBIDDEN);
 }
 
+/* The answer cannot be read: nobody knows what it is now, and nothing would ever pass. */
+static void test_held_and_lost(void **state)
+{
+	struct play *play = play_require(state);
+
+	play_open(play);
+	play_says(play, UPGRADE);
+	play_answers(play, "what?\r\n\r\n");
+	assert_int_equal(play_tries(play, NOISE), PLAY_RESET);
+	assert_int_equal(play_denials(play, WEFT_REASON_HTTP_STATE_LOST), 1);
+}
+
 /* Pipelined before the upgrade: the earlier answer is not its. */
 static void test_answers_before_an_upgrade(void **state)
 {
@@ -315,17 +327,12 @@ static void test_rules_gone(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	PLAY_TESTS(test_answers),
-	PLAY_TESTS(test_answers_again),
-	PLAY_TESTS(test_denied_behind),
-	PLAY_TESTS(test_many_at_once),
-	PLAY_TESTS(test_unanswered),
-	PLAY_TESTS(test_lost),
-	PLAY_TESTS(test_upgraded),
-	PLAY_TESTS(test_tunnelled),
-	PLAY_TESTS(test_not_upgraded),
-	PLAY_TESTS(test_held_in_one),
-	PLAY_TESTS(test_answers_before_an_upgrade),
+	PLAY_TESTS(test_answers),	PLAY_TESTS(test_answers_again),
+	PLAY_TESTS(test_denied_behind), PLAY_TESTS(test_many_at_once),
+	PLAY_TESTS(test_unanswered),	PLAY_TESTS(test_lost),
+	PLAY_TESTS(test_upgraded),	PLAY_TESTS(test_tunnelled),
+	PLAY_TESTS(test_not_upgraded),	PLAY_TESTS(test_held_in_one),
+	PLAY_TESTS(test_held_and_lost), PLAY_TESTS(test_answers_before_an_upgrade),
 	PLAY_TESTS(test_rules_gone),
 };
 

@@ -68,7 +68,8 @@ struct http_work {
 	__u32 sections; /* of its sections */
 	__u32 section_count;
 	__u32 max_head;
-	__u32 byte; /* the last one read */
+	__u32 byte;	/* the last one read */
+	__u64 name_key; /* secret of the hashes of names; the same for all of a request */
 	union {
 		__u8 window[HTTP_WINDOW + 8]; /* so that a word may be read anywhere */
 		__u64 words[HTTP_WINDOW / 8 + 1];
@@ -260,7 +261,7 @@ static __always_inline void http_lanes_finish(const struct weft_http_arena *aren
 HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
 {
 	bool host;
-	__u32 hash;
+	__u64 hash;
 
 	if (!work)
 		return 0;
@@ -276,7 +277,9 @@ HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
 			continue;
 		if (byte >= 'A' && byte <= 'Z')
 			byte |= 0x20;
-		hash = (hash ^ byte) * 16777619; /* FNV-1a: equal names, nothing secret */
+		/* Nobody who does not know the factor can find two names of one hash. */
+		hash = (hash ^ byte) * (work->name_key | 1);
+		hash ^= hash >> 32;
 	}
 	if (host)
 		work->claim.host_hash = hash;
@@ -730,9 +733,11 @@ static __always_inline void http_run_idle(struct http_work *work)
 /* A new request: everything about it is open, but for what its source may use. */
 static __always_inline void http_run_request(struct http_work *work)
 {
+	__u32 mask = work->claim.mask;
+
 	http_run_idle(work);
-	__builtin_memset(&work->claim.authority_hash, 0,
-			 sizeof(work->claim) - offsetof(struct weft_http_claim, authority_hash));
+	__builtin_memset(&work->claim, 0, sizeof(work->claim));
+	work->claim.mask = mask;
 }
 
 #endif /* WEFT_HTTP_RUN_BPF_H */

@@ -408,6 +408,7 @@ static __always_inline enum http_outcome http_to_pod_segment(struct http_reading
 		/* Some servers would take it for complete. */
 		if (http_deny_reading(r, WEFT_REASON_HTTP_UNFINISHED))
 			return HTTP_REFUSE;
+		flow->phase = read->phase;
 	}
 	return outcome;
 }
@@ -582,6 +583,7 @@ static __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pk
 	}
 	read->key[0] = config->http_key[0];
 	read->key[1] = config->http_key[1];
+	read->work.name_key = config->http_key[0];
 	read->payload = pkt->end - pkt->payload;
 	read->wire = skb->gso_size;
 	read->permissive = !!(local->peer.flags & WEFT_PEER_PERMISSIVE);

@@ -129,6 +129,7 @@ int weft_judge_http(struct weft_http_question *question)
 	question->reason = WEFT_REASON_INTERNAL;
 	if (!walk.memory || !walk.arena || length > WEFT_QUESTION_HEAD_LEN)
 		return 0;
+	walk.memory->work.name_key = bpf_ktime_get_ns(); /* any will do for one head */
 	walk.memory->window = 0;
 	walk.memory->left = length;
 	walk.memory->rule = 0;

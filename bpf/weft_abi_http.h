@@ -196,9 +196,9 @@ struct weft_http_run {
 
 /* What is known about a request so far. */
 struct weft_http_claim {
+	__u64 authority_hash; /* keyed, of both: they must be the same name */
+	__u64 host_hash;
 	__u32 mask; /* set of the units that the source may use on this port */
-	__u32 authority_hash;
-	__u32 host_hash;
 	__u16 method_set;
 	__u16 path_set[WEFT_HTTP_LANES + 1];
 	__u16 lane_state[WEFT_HTTP_LANES];

@@ -2,9 +2,12 @@
 """A client that speaks TCP as it likes: segments that the server loses and weft does not, other
 bytes in their place, overlaps, urgent data, handshakes in the middle. Whatever it does, the server
 must not log a request that no rule allows.
+
+WEFT_TEST_HTTP_ROUNDS: all attacks from both nodes by both families, not just half of them.
 """
 import itertools
 import json
+import os
 import random
 import subprocess
 
@@ -15,6 +18,8 @@ from http_raw import ACK, FIN, PSH, RST, SYN, URG
 from mesh import HERE, PYTHON, wait_until
 
 SERVERS = ("python", "nginx", "go", "node")
+EVERY_WAY = list(itertools.product(("caller", "local"), (False, True)))
+SOME_WAYS = EVERY_WAY if "WEFT_TEST_HTTP_ROUNDS" in os.environ else [("caller", True), ("local", False)]
 BATCH = 150
 # What the pod's own kernel says to connections that it does not know.
 MUTE = "table inet mute { chain out { type filter hook output priority 0; tcp flags & rst == rst drop; }; }"
@@ -211,9 +216,9 @@ def scene():
         yield made
 
 
-@pytest.fixture(scope="module", params=("caller", "local"))
+@pytest.fixture(scope="module")
 def mallory(scene, request):
-    """On another node, and on the server's."""
+    """On another node (caller), or on the server's (local)."""
     helper = Mallory(scene, request.param)
     yield helper
     helper.close()
@@ -231,8 +236,13 @@ def check(scene, mallory, server, six, scripts):
     return opened, results
 
 
+def by(ways):
+    return pytest.mark.parametrize("mallory, six", ways, indirect=["mallory"], scope="module",
+                                   ids=["%s-v%d" % (place, 6 if six else 4) for place, six in ways])
+
+
 @needs_rules
-@pytest.mark.parametrize("six", (False, True), ids=("v4", "v6"))
+@by(SOME_WAYS)
 @pytest.mark.parametrize("build", (lost_then_other, overlaps, tiny, urgent, handshakes, odd_headers),
                          ids=lambda build: build.__name__)
 def test_attacks(scene, mallory, build, six):
@@ -243,7 +253,7 @@ def test_attacks(scene, mallory, build, six):
         assert opened > 0.5 * len(scripts.scripts), (opened, len(scripts.scripts))
 
 
-@pytest.mark.parametrize("six", (False, True), ids=("v4", "v6"))
+@by(EVERY_WAY)
 def test_harmless_oddities(scene, mallory, six):
     """What a network does to a stream that is allowed: it is answered once it is all there."""
     scripts = Scripts()
@@ -275,7 +285,7 @@ def test_harmless_oddities(scene, mallory, six):
     wait_until(lambda: ("GET", "/ok/harmless/2") in scene.seen("python"), what="the log")
 
 
-@pytest.mark.parametrize("six", (False, True), ids=("v4", "v6"))
+@by(EVERY_WAY)
 def test_copies_in_other_segments(scene, mallory, six):
     """Lost behind weft, and sent again in halves: answered, or reset soon. A client that hears
     nothing waits for minutes, since it doubles its time-out at every try."""
@@ -292,13 +302,14 @@ def test_copies_in_other_segments(scene, mallory, six):
 
 
 @needs_rules
-def test_a_connection_goes_on_beside_an_attack(scene, mallory):
+@by(SOME_WAYS)
+def test_a_connection_goes_on_beside_an_attack(scene, mallory, six):
     """Nobody pays for what others do."""
     scripts = Scripts()
     overlaps(scripts)
     talks = [scene.talk("python", *[get("/ok/beside")] * 20, answers=20, gap=0.01) for _ in range(4)]
     client = scene.callers.get("direct" if mallory.place == "caller" else "caller", program="http_client.py")
     client.ask(talks=talks)
-    check(scene, mallory, "python", False, scripts)
+    check(scene, mallory, "python", six, scripts)
     for result in client.answer():
         assert len(result["answers"]) == 20, result

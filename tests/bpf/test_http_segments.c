@@ -179,7 +179,7 @@ static void test_beyond(void **state)
 	/* Before the first byte, and far behind the window. */
 	assert_int_equal(play_client(play, (__u32)-3, "abc" DENIED, 3 + strlen(DENIED), PSH),
 			 PLAY_DROPPED);
-	assert_int_equal(play_client(play, 1 << 31, DENIED, strlen(DENIED), PSH), PLAY_PASSED);
+	assert_int_equal(play_client(play, 1U << 31, DENIED, strlen(DENIED), PSH), PLAY_PASSED);
 	assert_int_equal(play_flow(play).requests, 1);
 }
 

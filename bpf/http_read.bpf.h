@@ -11,6 +11,7 @@
 #include "http_tag.bpf.h"
 
 enum http_read_number {
+	HTTP_READ_CHUNK = 8192,	 /* longer ones are pieces of their own, whatever they hold */
 	HTTP_READ_STEPS = 16384, /* scans per segment; what is beyond waits for the next copy */
 };
 
@@ -39,6 +40,7 @@ struct http_read {
 	__u32 rule;	       /* of the last head */
 	int checksum;	       /* see checksum_place() */
 	__u32 outcome;	       /* enum http_outcome */
+	__u8 through;	       /* the chunk is whole in this segment, and part of its piece */
 	__u8 tagged;	       /* what is read will have to be known again */
 	__u8 phase;
 	__u8 permissive;

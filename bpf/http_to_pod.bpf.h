@@ -135,6 +135,7 @@ static __noinline bool http_to_pod_head(struct http_reading *r)
 
 		if (length) {
 			http_read_piece(flow, read);
+			read->through = 0;
 			read->next = read->offset + at + length;
 			http_piece_add(flow, read->next, 0);
 		}
@@ -177,6 +178,51 @@ static __always_inline void http_to_pod_path(struct http_read *read, __u8 from)
 		read->path_end = http_read_at(read) - 1;
 }
 
+/* True: the reading is over. */
+static __always_inline bool http_to_pod_fill(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+
+	if (read->work.pos < read->work.filled)
+		return false;
+	http_read_mark(r->flow, read);
+	if (!http_read_refill(r->skb, read))
+		return false;
+	http_deny_reading(r, WEFT_REASON_INTERNAL);
+	return true;
+}
+
+/*
+ * Reads a short chunk's data as far as the window has it. It is hashed with what is around it:
+ * of many chunks in a segment there would be too many pieces.
+ */
+static __always_inline long http_to_pod_through(struct http_reading *r, __u64 rest)
+{
+	struct http_work *work = &r->read->work;
+	__u32 have;
+
+	if (http_to_pod_fill(r))
+		return 1;
+	have = work->filled - work->pos;
+	work->pos += rest < have ? (__u32)rest : have;
+	return 0;
+}
+
+/* The size of a chunk is known: its data follows. */
+static __always_inline void http_to_pod_chunk(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+	__u32 at = http_read_at(read);
+	__u64 length = read->work.run.length;
+
+	read->through = length <= HTTP_READ_CHUNK && length <= read->limit - at;
+	if (!read->through)
+		http_read_piece(r->flow, read);
+	read->next = read->offset + at + length;
+	if (!read->through)
+		http_piece_add(r->flow, read->next, 0);
+}
+
 static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 {
 	struct http_reading *r = context;
@@ -195,6 +241,8 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 	if (read->next > read->offset + at) { /* a body */
 		__u64 rest = read->next - (read->offset + at);
 
+		if (read->through)
+			return http_to_pod_through(r, rest);
 		at = rest < read->limit - at ? at + (__u32)rest : read->limit;
 		http_read_jump(read, at);
 		return 0;
@@ -205,11 +253,8 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 		if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
 			return 1;
 	}
-	if (work->pos >= work->filled) {
-		http_read_mark(r->flow, read);
-		if (http_read_refill(r->skb, read))
-			return http_deny_reading(r, WEFT_REASON_INTERNAL), 1;
-	}
+	if (http_to_pod_fill(r))
+		return 1;
 	from = work->run.section;
 	event = http_step(r->arena, work);
 	if (work->run.section != from)
@@ -220,9 +265,7 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 	case HTTP_HEAD:
 		return http_to_pod_head(r);
 	case HTTP_DATA:
-		http_read_piece(r->flow, read);
-		read->next = read->offset + http_read_at(read) + work->run.length;
-		http_piece_add(r->flow, read->next, 0);
+		http_to_pod_chunk(r);
 		return 0;
 	case HTTP_MESSAGE:
 		http_run_idle(work);
@@ -294,6 +337,7 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 	read->path_at = HTTP_NOWHERE;
 	read->path_end = HTTP_NOWHERE;
 	read->mark = 0;
+	read->through = 0;
 	http_read_jump(read, at);
 	if (flow->run.section != WEFT_HTTP_METHOD || flow->run.flags & WEFT_HTTP_RUN_HEAD) {
 		/* In the middle of a message: its program must still be there. */
@@ -331,9 +375,12 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 		return HTTP_CUT;
 	}
 	done = read->phase == WEFT_HTTP_PHASE_OPAQUE ? read->limit : http_read_at(read);
-	if (read->next < read->offset + done) {
+	if (read->next < read->offset + done || read->through) {
 		http_read_piece(flow, read);
-		read->next = read->offset + done;
+		if (read->next < read->offset + done)
+			read->next = read->offset + done;
+		else if (read->next > read->offset + done)
+			http_piece_add(flow, read->next, 0);
 	}
 	if (r->samples || read->would_deny || read->work.run.flags & WEFT_HTTP_RUN_HEAD)
 		http_to_pod_keep_path(r);

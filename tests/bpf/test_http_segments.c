@@ -479,6 +479,25 @@ static void test_many_in_one_cut(void **state)
 	assert_int_equal(play_flow(play).unverified, 0);
 }
 
+/* Many short chunks in a segment that gets lost. */
+static void test_many_chunks(void **state)
+{
+	struct play *play = play_require(state);
+	char text[1200] = CHUNKED;
+	size_t len;
+
+	for (int i = 0; i < 100; i++)
+		strcat(text, "2\r\nab\r\n");
+	strcat(text, "0\r\n\r\n" ALLOWED);
+	len = strlen(text);
+	play_open(play);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(play_client(play, 0, text, len, PSH), PLAY_PASSED);
+	assert_int_equal(play_flow(play).requests, 2);
+	text[strlen(CHUNKED) + 3] ^= 1;
+	assert_int_equal(play_client(play, 0, text, len, PSH), PLAY_RESET);
+}
+
 /* Long heads in many segments, up to the limit and beyond. */
 static void test_long_heads(void **state)
 {
@@ -522,6 +541,7 @@ static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_server_has_more),
 	PLAY_TESTS(test_stray),
 	PLAY_TESTS(test_long_heads),
+	PLAY_TESTS(test_many_chunks),
 	PLAY_TESTS(test_denied_chunk_is_forgotten),
 	PLAY_TESTS(test_denied_chunk_is_cut),
 	PLAY_TESTS(test_denied_chunk_behind_old),

@@ -294,17 +294,17 @@ HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
  */
 static __always_inline bool http_scan_acts(const struct weft_http_arena *arena,
 					   struct http_work *work,
-					   const struct weft_http_action *action)
+					   const struct weft_http_action *action, __u32 byte)
 {
 	const struct weft_http_section *section;
 
 	if (action->op == WEFT_HTTP_OP_STATUS_DIGIT) {
-		work->run.status = work->run.status * 10 + work->byte - '0';
+		work->run.status = work->run.status * 10 + byte - '0';
 		return true;
 	}
 	if (action->op == WEFT_HTTP_OP_DIGIT && work->run.digits < HTTP_LENGTH_DIGITS) {
 		work->run.digits++;
-		work->run.length = work->run.length * 10 + work->byte - '0';
+		work->run.length = work->run.length * 10 + byte - '0';
 		return true;
 	}
 	if (action->op != WEFT_HTTP_OP_NEXT || work->cursor.section == WEFT_HTTP_CHUNK_END ||
@@ -319,84 +319,70 @@ static __always_inline bool http_scan_acts(const struct weft_http_arena *arena,
 }
 
 /*
- * To compare a copy that the verifier cannot tell from any other number: it would remember what
- * every comparison says of the original, and follow each way through a loop by itself.
- */
-static __always_inline __u64 http_veil(__u64 number)
-{
-	asm volatile("" : "+r"(number));
-	return number;
-}
-
-/*
  * Reads on until an action is due (then returns 1), or some HTTP_SCAN bytes, or many more where
- * bytes may be skipped (0). -1: the tables cannot be read. This is where the time goes: per byte,
- * what the next state needs is the last one and two loads.
+ * bytes may be skipped (0). -1: the tables cannot be read.
  */
 HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work *work)
 {
-	__u64 pos, left, state, classes, next, class_count, first_action, skip;
-	const struct http_cursor *cursor;
+	__u32 pos, state, byte = 0;
 	int acts = 0;
 
 	if (!arena || !work)
 		return -1;
-	cursor = &work->cursor;
-	pos = http_veil(work->pos);
-	left = http_veil((__u64)work->filled - work->pos);
-	state = http_veil(work->run.state);
-	classes = cursor->classes;
-	next = cursor->next;
-	class_count = cursor->class_count;
-	first_action = cursor->first_action;
-	skip = http_veil(cursor->lane || cursor->flags ? WEFT_HTTP_NO_SKIP : cursor->skip);
+	if (work->cursor.lane || work->cursor.flags)
+		work->cursor.skip = WEFT_HTTP_NO_SKIP;
+	pos = work->pos;
+	state = work->run.state;
 	for (int i = 0; i < HTTP_SCAN; i++) {
+		const volatile struct http_work *fresh = work;
 		const struct weft_http_action *action;
 		const __u8 *class;
 		const __u16 *cell;
-		__u8 byte;
 
-		/* Changes nothing, but a range that grew with every round would do the same. */
-		pos &= 2 * HTTP_WINDOW - 1;
-		if (!http_veil(left))
+		/*
+		 * Says nothing new, but makes the verifier forget how far it has come; as
+		 * `fresh` makes it forget what else it has compared. It would follow every
+		 * way through the loop otherwise.
+		 */
+		pos &= 0xffff;
+		if (pos >= fresh->filled)
 			break;
-		if (!http_veil(state ^ skip) && http_veil(left) >= 8 &&
-		    !http_veil(http_has_control(http_word_at(work, pos)))) {
+		if (state == fresh->cursor.skip && pos + 8 <= fresh->filled &&
+		    !http_has_control(http_word_at(work, pos))) {
 			pos += 8;
-			left -= 8;
 			continue;
 		}
 		byte = work->window[pos & (HTTP_WINDOW - 1)];
-		class = http_at(arena, classes + byte, 1);
+		class = http_at(arena, (__u64)fresh->cursor.classes + byte, 1);
 		if (!class)
 			return -1;
-		cell = http_at(arena, next + (state * class_count + *class) * 2, 2);
+		cell = http_at(arena,
+			       fresh->cursor.next +
+				       ((__u64)state * fresh->cursor.class_count + *class) * 2,
+			       2);
 		if (!cell)
 			return -1;
-		state = http_veil(*cell);
+		state = *cell;
 		pos++;
-		left--;
-		if ((__s64)http_veil(state - first_action) < 0)
+		if (state < fresh->cursor.first_action)
 			continue;
-		action = http_at(arena, cursor->actions + (state - first_action) * sizeof(*action),
+		action = http_at(arena,
+				 fresh->cursor.actions +
+					 ((__u64)state - fresh->cursor.first_action) *
+						 sizeof(*action),
 				 sizeof(*action));
 		if (!action)
 			return -1;
-		work->byte = byte;
-		if (!http_scan_acts(arena, work, action)) {
+		if (!http_scan_acts(arena, work, action, byte)) {
 			acts = 1;
 			break;
 		}
-		state = http_veil(action->state);
-		classes = cursor->classes;
-		next = cursor->next;
-		class_count = cursor->class_count;
-		first_action = cursor->first_action;
-		skip = http_veil(cursor->skip);
+		state = action->state;
 	}
 	work->run.head_bytes += pos - work->pos;
 	work->pos = pos;
 	work->run.state = state;
+	work->byte = byte;
 	return acts;
 }
 

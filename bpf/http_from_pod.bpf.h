@@ -319,9 +319,9 @@ static __always_inline int http_from_pod_denied(struct __sk_buff *skb, const str
 }
 
 /* A TCP segment from the pod that belongs to `flow`. */
-static __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
-				    const struct weft_local *local, struct weft_http_flow *flow,
-				    struct http_read *read)
+__noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
+			     const struct weft_local *local, struct weft_http_flow *flow,
+			     struct http_read *read)
 {
 	struct http_answering a = {
 		.skb = skb,
@@ -333,7 +333,7 @@ static __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *
 	};
 	__s64 acked;
 
-	if (!a.read || !a.arena || !flow)
+	if (!pkt || !local || !a.read || !a.arena || !flow)
 		return TC_PASS;
 	if (flow->phase == WEFT_HTTP_PHASE_DENIED)
 		return http_from_pod_denied(skb, pkt);

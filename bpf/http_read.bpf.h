@@ -90,11 +90,14 @@ static __always_inline void http_read_jump(struct http_read *read, __u32 at)
  * Fills the window when all of it was read. The bytes that are no whole word for the tag yet
  * are kept.
  */
-static __noinline int http_read_refill(struct __sk_buff *skb, struct http_read *read)
+__noinline int http_read_refill(struct __sk_buff *skb, struct http_read *read)
 {
-	struct http_work *work = &read->work;
+	struct http_work *work;
 	__u32 kept, length;
 
+	if (!read)
+		return -1;
+	work = &read->work;
 	if (read->tagged)
 		read->tag_from = http_tag_words(&read->tag, work, read->tag_from, work->filled);
 	else
@@ -175,13 +178,17 @@ static __noinline int http_pieces_cut(struct weft_http_flow *flow, __u64 end)
 }
 
 /* Ends the piece that is being read where the reading is. */
-static __noinline int http_read_piece(struct weft_http_flow *flow, struct http_read *read)
+__noinline int http_read_piece(struct weft_http_flow *flow, struct http_read *read)
 {
-	struct http_work *work = &read->work;
-	__u64 end = read->offset + http_read_at(read);
+	struct http_work *work;
+	__u64 end;
 	__u32 rest;
 
-	if (!flow || end <= http_pieces_end(flow))
+	if (!flow || !read)
+		return 0;
+	work = &read->work;
+	end = read->offset + http_read_at(read);
+	if (end <= http_pieces_end(flow))
 		return 0;
 	rest = http_tag_words(&read->tag, work, read->tag_from, work->pos);
 	http_piece_add(flow, end, http_tag_end(&read->tag, work, rest, work->pos));

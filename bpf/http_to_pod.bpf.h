@@ -48,15 +48,19 @@ struct http_reading {
  * A request begins: by which rules? Those of the moment. Returns NONE, or why it cannot be
  * allowed; the phase becomes OPAQUE when it need not be read.
  */
-static __noinline int http_begin(const struct packet *pkt, const struct weft_local *local,
-				 struct weft_http_flow *flow, struct http_read *read)
+__noinline int http_begin(const struct packet *pkt, const struct weft_local *local,
+			  struct weft_http_flow *flow, struct http_read *read)
 {
-	__u32 identity = local->peer.identity;
-	struct weft_peer src = peer_from_addr(&pkt->src);
 	const struct weft_policy *policy;
 	const struct weft_dest *dest;
 	enum weft_reason reason;
+	struct weft_peer src;
+	__u32 identity;
 
+	if (!pkt || !local || !flow || !read)
+		return WEFT_REASON_INTERNAL;
+	identity = local->peer.identity;
+	src = peer_from_addr(&pkt->src);
 	dest = bpf_map_lookup_elem(&weft_dest, &identity);
 	if (dest && dest->http && dest->generation == read->work.run.generation &&
 	    src.identity == flow->src_identity && read->work.claim.mask)
@@ -591,10 +595,14 @@ static __always_inline void http_to_pod_release(struct weft_http_flow *flow)
 		flow->phase = WEFT_HTTP_PHASE_READ;
 }
 
-/* A TCP segment towards the pod that belongs to `flow` and opens nothing. */
-static __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pkt,
-				  const struct weft_local *local, struct weft_http_flow *flow,
-				  struct http_read *read)
+/*
+ * A TCP segment towards the pod that belongs to `flow` and opens nothing. This, its counterpart
+ * and some that they call are global functions: the verifier looks at them once, instead of once
+ * per way that leads to them. It asks for the checks of what they are given.
+ */
+__noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pkt,
+			   const struct weft_local *local, struct weft_http_flow *flow,
+			   struct http_read *read)
 {
 	const struct weft_config *config;
 	struct http_reading r = {
@@ -610,7 +618,7 @@ static __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pk
 	int act;
 
 	config = bpf_map_lookup_elem(&weft_config, &zero);
-	if (!read || !r.arena || !config || !flow)
+	if (!pkt || !local || !read || !r.arena || !config || !flow)
 		return TC_DROP;
 	if (flow->phase == WEFT_HTTP_PHASE_HOLD)
 		http_to_pod_release(flow);

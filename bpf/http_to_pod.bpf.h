@@ -18,8 +18,8 @@
 #include "http_read.bpf.h"
 
 enum {
-	HTTP_TO_POD_PATIENCE_S = 3,  /* that a denied request waits for earlier answers */
-	HTTP_TO_POD_UNVERIFIED = 64, /* segments, then the connection is reset */
+	HTTP_TO_POD_PATIENCE_S = 3, /* that a denied request waits for earlier answers */
+	HTTP_TO_POD_UNVERIFIED = 8, /* segments, then the connection is reset */
 };
 
 /* What becomes of a segment. */

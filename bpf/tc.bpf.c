@@ -221,9 +221,10 @@ static __always_inline bool to_pod_tcp(struct __sk_buff *skb, const struct packe
 	to_pod_judge(skb, pkt, local, verdict);
 	if (verdict->reason != WEFT_REASON_HTTP)
 		return true;
+	/* Without the flag nobody would look at what follows. */
 	if (pkt->payload)
 		verdict->reason = WEFT_REASON_SYN_DATA;
-	else if (http_flow_open(pkt, local, &verdict->src))
+	else if (!(local->peer.flags & WEFT_PEER_HTTP) || http_flow_open(pkt, local, &verdict->src))
 		verdict->reason = WEFT_REASON_INTERNAL;
 	return true;
 }

@@ -214,9 +214,24 @@ static void run_table(void **state, __u32 mode)
 			tcrun_test_setup(state);
 			tcrun_set_rule(run, ALLY_IDENTITY, IPPROTO_TCP, PORT_HTTP_RULE,
 				       WEFT_POLICY_HTTP);
-			tcrun_set_pod(run, mode, true);
+			tcrun_set_pod(run, mode | WEFT_PEER_HTTP, true);
 			run_expectation(run, &table[i], family, mode);
 		}
+	}
+}
+
+/* A connection that only HTTP rules could allow, to a pod whose segments nobody would read. */
+static void unread_connections_are_refused(void **state)
+{
+	struct tcrun *run = tcrun_require(state);
+	struct frame_row row = { "ally, only HTTP rules", TCP_SYN(PORT_HTTP_RULE) };
+
+	for (int family = 4; family <= 6; family += 2) {
+		tcrun_set_rule(run, ALLY_IDENTITY, IPPROTO_TCP, PORT_HTTP_RULE, WEFT_POLICY_HTTP);
+		assert_int_equal(tcrun_row(run, TO_POD, &row, family), TCRUN_REDIRECT);
+		assert_int_equal(tcrun_verdicts(run, WEFT_HOOK_TO_POD, WEFT_REASON_INTERNAL,
+						WEFT_VERDICT_DENY),
+				 family == 4 ? 1 : 2);
 	}
 }
 
@@ -314,6 +329,7 @@ static void the_node_does_not_vouch_for_what_it_forwards(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(unread_connections_are_refused, tcrun_test_setup),
 		cmocka_unit_test_setup(enforced_pod_is_guarded, tcrun_test_setup),
 		cmocka_unit_test_setup(permissive_pod_gets_everything_and_says_so,
 				       tcrun_test_setup),

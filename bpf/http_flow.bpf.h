@@ -137,11 +137,6 @@ static __always_inline __s64 http_flow_client_offset(const struct weft_http_flow
 	return (__s64)acked + (__s32)(seq - (flow->client_isn + 1 + (__u32)acked));
 }
 
-static __always_inline __u32 http_flow_client_seq(const struct weft_http_flow *flow, __u64 offset)
-{
-	return flow->client_isn + 1 + (__u32)offset;
-}
-
 static __always_inline __s64 http_flow_server_offset(const struct weft_http_flow *flow, __u32 seq)
 {
 	__u64 next = READ_ONCE(flow->server_next);

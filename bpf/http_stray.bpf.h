@@ -18,8 +18,7 @@
 
 enum { HTTP_STRAY_LISTEN = 10 /* TCP_LISTEN, an anonymous enum's */ };
 
-static __always_inline __u32 http_stray_tuple(const struct packet *pkt,
-					      struct bpf_sock_tuple *tuple)
+static __always_inline void http_stray_tuple(const struct packet *pkt, struct bpf_sock_tuple *tuple)
 {
 	__builtin_memset(tuple, 0, sizeof(*tuple));
 	if (pkt->ethertype == PACKET_ETH_IPV4) {
@@ -27,13 +26,12 @@ static __always_inline __u32 http_stray_tuple(const struct packet *pkt,
 		__builtin_memcpy(&tuple->ipv4.daddr, &pkt->dst.b[12], sizeof(tuple->ipv4.daddr));
 		tuple->ipv4.sport = bpf_htons(pkt->sport);
 		tuple->ipv4.dport = bpf_htons(pkt->dport);
-		return sizeof(tuple->ipv4);
+		return;
 	}
 	__builtin_memcpy(tuple->ipv6.saddr, pkt->src.b, sizeof(tuple->ipv6.saddr));
 	__builtin_memcpy(tuple->ipv6.daddr, pkt->dst.b, sizeof(tuple->ipv6.daddr));
 	tuple->ipv6.sport = bpf_htons(pkt->sport);
 	tuple->ipv6.dport = bpf_htons(pkt->dport);
-	return sizeof(tuple->ipv6);
 }
 
 /* The pod's socket for the segment. Released by the caller unless NULL. */
@@ -59,7 +57,8 @@ static __noinline bool http_stray_is_inbound(struct __sk_buff *skb, const struct
 	http_stray_tuple(pkt, &tuple);
 	sk = http_stray_socket(skb, &tuple, v4, local->nsid);
 	if (!sk)
-		return false; /* nobody gets it */
+		return true; /* nobody's, or that of a socket bound to a device, which is not found
+			      */
 	full = bpf_sk_fullsock(sk);
 	if (full)
 		direction = record_direction(full);

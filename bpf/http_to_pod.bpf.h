@@ -305,7 +305,7 @@ static __noinline int http_to_pod_keep_path(struct http_reading *r)
 	return 0;
 }
 
-/* Puts what was read into the flow. `at`: bytes of the segment that are read or skipped. */
+/* Puts what was read into the flow. */
 static __always_inline void http_to_pod_commit(struct http_reading *r)
 {
 	struct http_read *read = r->read;

@@ -359,6 +359,9 @@ static void test_stray(void **state)
 	set_nsid(play, -1); /* nobody can tell who opened it */
 	assert_int_equal(play_tries(play, ALLOWED), PLAY_RESET);
 	assert_int_equal(play_denials(play, WEFT_REASON_HTTP_STATE_LOST), 1);
+	set_nsid(play, 0); /* no socket is found there, which does not mean that none gets it */
+	assert_int_equal(play_tries(play, ALLOWED), PLAY_RESET);
+	assert_int_equal(play_denials(play, WEFT_REASON_HTTP_STATE_LOST), 2);
 	/* L4 rules allow it: it may be older than weft. */
 	tcrun_set_rule(play->run, ALLY_IDENTITY, IPPROTO_TCP, PORT_HTTP, WEFT_POLICY_ALLOW);
 	assert_int_equal(play_tries(play, ALLOWED), PLAY_PASSED);

@@ -210,7 +210,8 @@ struct {
 
 /*
  * HTTP programs (weft_abi_http.h), range by range, as weft_alias. Writer: agent, by mmap().
- * Readers: TC, weft_judge_http. Full: the destination keeps its last rules; a finding says so.
+ * Readers: TC, weft_judge_http. Full: the destination keeps no HTTP rules but those of an unchanged
+ * program; the agent's error says so.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From byte to byte: a scan goes on from `pos` until an action is due that http_act() has to do
+ * (http_run.bpf.h). Beside it run lanes, and hashes of names. This is where the time goes.
+ */
+#ifndef WEFT_HTTP_SCAN_BPF_H
+#define WEFT_HTTP_SCAN_BPF_H
+
+#include "http_table.bpf.h"
+
+/* Is there a byte below 0x20 or 0x7f among the eight? Those from 0x80 on do not count. */
+static __always_inline bool http_has_control(__u64 word)
+{
+	const __u64 ones = 0x0101010101010101ULL, high = 0x8080808080808080ULL;
+	__u64 del = word ^ ones * 0x7f;
+
+	return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & high;
+}
+
+/* The lane's next state, or 0 when it cannot be read: lanes have no dead end but state 0. */
+static __always_inline void http_lane_scan(const struct weft_http_arena *arena,
+					   const struct weft_http_section *lane,
+					   struct http_work *work, __u16 *state, __u32 from)
+{
+	__u64 classes = (__u64)work->run.program + lane->classes;
+	__u64 next = (__u64)work->run.program + lane->next;
+	__u32 now = *state, pos = from;
+
+	for (int i = 0; i < HTTP_SCAN; i++) {
+		const __u8 *class;
+		const __u16 *cell;
+
+		if (pos >= work->pos)
+			break;
+		class = http_at(arena, classes + work->window[pos & (HTTP_WINDOW - 1)], 1);
+		if (!class)
+			break;
+		cell = http_at(arena, next + ((__u64)now * lane->class_count + *class) * 2, 2);
+		if (!cell)
+			break;
+		now = *cell;
+		pos++;
+	}
+	*state = now;
+}
+
+/* Runs the lanes beside the section over what was just scanned. */
+HTTP_GLOBAL int http_lanes(const struct weft_http_arena *arena, struct http_work *work, __u32 from)
+{
+	const struct weft_http_section *section;
+	__u8 lane;
+
+	if (!arena || !work)
+		return 0;
+	lane = work->cursor.lane;
+	for (int i = 0; i < WEFT_HTTP_LANES && lane; i++) {
+		section = http_section(arena, work, lane);
+		if (!section)
+			break;
+		http_lane_scan(arena, section, work, &work->claim.lane_state[i], from);
+		lane = section->lane;
+	}
+	return 0;
+}
+
+/* The sets that the lanes have come to, after that of the section itself. */
+static __always_inline void http_lanes_finish(const struct weft_http_arena *arena,
+					      struct http_work *work, __u8 lane,
+					      __u16 sets[WEFT_HTTP_LANES + 1])
+{
+	const struct weft_http_section *section;
+	const __u16 *set;
+
+	for (int i = 0; i < WEFT_HTTP_LANES; i++) {
+		sets[i + 1] = 0;
+		section = lane ? http_section(arena, work, lane) : NULL;
+		lane = 0;
+		if (!section)
+			continue;
+		lane = section->lane;
+		set = http_at(arena,
+			      (__u64)work->run.program + section->actions +
+				      work->claim.lane_state[i] * 2,
+			      2);
+		if (set)
+			sets[i + 1] = *set;
+	}
+}
+
+/* An authority is compared without regard to case; white space around Host does not count. */
+HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
+{
+	bool host;
+	__u64 hash;
+
+	if (!work)
+		return 0;
+	host = work->cursor.flags & WEFT_HTTP_SECTION_HOST;
+	hash = host ? work->claim.host_hash : work->claim.authority_hash;
+	for (int i = 0; i < HTTP_SCAN; i++) {
+		__u8 byte;
+
+		if (from >= to)
+			break;
+		byte = work->window[from++ & (HTTP_WINDOW - 1)];
+		if (byte <= 0x20)
+			continue;
+		if (byte >= 'A' && byte <= 'Z')
+			byte |= 0x20;
+		/* Nobody who does not know the factor can find two names of one hash. */
+		hash = (hash ^ byte) * (work->name_key | 1);
+		hash ^= hash >> 32;
+	}
+	if (host)
+		work->claim.host_hash = hash;
+	else
+		work->claim.authority_hash = hash;
+	return 0;
+}
+
+/*
+ * Does what most actions come to while the scan goes on: to read a digit, or to go to another
+ * section that has nothing beside it. False: it is http_act()'s.
+ */
+static __always_inline bool http_scan_acts(const struct weft_http_arena *arena,
+					   struct http_work *work,
+					   const struct weft_http_action *action, __u32 byte)
+{
+	const struct weft_http_section *section;
+
+	if (action->op == WEFT_HTTP_OP_STATUS_DIGIT) {
+		work->run.status = work->run.status * 10 + byte - '0';
+		return true;
+	}
+	if (action->op == WEFT_HTTP_OP_DIGIT && work->run.digits < HTTP_LENGTH_DIGITS) {
+		work->run.digits++;
+		work->run.length = work->run.length * 10 + byte - '0';
+		return true;
+	}
+	if (action->op != WEFT_HTTP_OP_NEXT || work->cursor.section == WEFT_HTTP_CHUNK_END ||
+	    work->cursor.flags || work->cursor.lane)
+		return false;
+	section = http_section(arena, work, action->section);
+	if (!section || section->lane || section->flags)
+		return false;
+	work->run.section = action->section;
+	http_cursor_set(&work->cursor, section, action->section, work->run.program);
+	return true;
+}
+
+/*
+ * Reads on until an action is due (then returns 1), or some HTTP_SCAN bytes, or many more where
+ * bytes may be skipped (0). -1: the tables cannot be read.
+ */
+HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work *work)
+{
+	__u32 pos, state, byte = 0;
+	int acts = 0;
+
+	if (!arena || !work)
+		return -1;
+	if (work->cursor.lane || work->cursor.flags)
+		work->cursor.skip = WEFT_HTTP_NO_SKIP;
+	pos = work->pos;
+	state = work->run.state;
+	for (int i = 0; i < HTTP_SCAN; i++) {
+		const volatile struct http_work *fresh = work;
+		const struct weft_http_action *action;
+		const __u8 *class;
+		const __u16 *cell;
+
+		/*
+		 * Says nothing new, but makes the verifier forget how far it has come; as
+		 * `fresh` makes it forget what else it has compared. It would follow every
+		 * way through the loop otherwise.
+		 */
+		pos &= 0xffff;
+		if (pos >= fresh->filled)
+			break;
+		if (state == fresh->cursor.skip && pos + 8 <= fresh->filled &&
+		    !http_has_control(http_word_at(work, pos))) {
+			pos += 8;
+			continue;
+		}
+		byte = work->window[pos & (HTTP_WINDOW - 1)];
+		class = http_at(arena, (__u64)fresh->cursor.classes + byte, 1);
+		if (!class)
+			return -1;
+		cell = http_at(arena,
+			       fresh->cursor.next +
+				       ((__u64)state * fresh->cursor.class_count + *class) * 2,
+			       2);
+		if (!cell)
+			return -1;
+		state = *cell;
+		pos++;
+		if (state < fresh->cursor.first_action)
+			continue;
+		action = http_at(arena,
+				 fresh->cursor.actions +
+					 ((__u64)state - fresh->cursor.first_action) *
+						 sizeof(*action),
+				 sizeof(*action));
+		if (!action)
+			return -1;
+		if (!http_scan_acts(arena, work, action, byte)) {
+			acts = 1;
+			break;
+		}
+		state = action->state;
+	}
+	work->run.head_bytes += pos - work->pos;
+	work->pos = pos;
+	work->run.state = state;
+	work->byte = byte;
+	return acts;
+}
+
+/* What the bytes of a scan mean beside the states. `acts`: the last one led to an action. */
+static __always_inline void http_scan_finish(const struct weft_http_arena *arena,
+					     struct http_work *work, __u32 from, bool acts)
+{
+	if (work->cursor.lane)
+		http_lanes(arena, work, from);
+	if (work->cursor.flags & WEFT_HTTP_SECTION_AUTHORITY ||
+	    (work->cursor.flags & WEFT_HTTP_SECTION_HOST &&
+	     work->run.flags & WEFT_HTTP_RUN_ABSOLUTE))
+		http_hash_name(work, from, work->pos - acts);
+}
+
+#endif /* WEFT_HTTP_SCAN_BPF_H */

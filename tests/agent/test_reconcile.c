@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Reconciling real maps: by differences, after crashes, with failures, when maps are full. */
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "tests/agent/mapset.h"
+#include "tests/agent/fixture.h"
 #include "loader/maps.h"
 #include "policy/lookup.h"
 
@@ -75,87 +73,34 @@ static int injected_set_range(const struct maps *maps, enum map_id id, uint32_t 
 #undef maps_delete
 #undef maps_set_range
 
-struct fixture {
-	struct mapset *set;
-	const struct maps *maps;
-	struct names *names;
-	struct reconcile *reconcile;
-	struct reconcile_result result;
-};
-
-static void open_with(struct fixture *f, const uint32_t sizes[MAP_ID_COUNT])
-{
-	memset(f, 0, sizeof(*f));
-	injection.countdown = -1;
-	f->set = mapset_new(sizes);
-	f->maps = mapset_maps(f->set);
-	f->names = names_new();
-	assert_int_equal(reconcile_new(f->maps, f->names, &f->reconcile), 0);
-}
-
-static void restart(struct fixture *f)
-{
-	reconcile_free(f->reconcile);
-	names_free(f->names);
-	f->names = names_new();
-	assert_int_equal(reconcile_new(f->maps, f->names, &f->reconcile), 0);
-}
-
-static void close_all(struct fixture *f)
-{
-	reconcile_free(f->reconcile);
-	names_free(f->names);
-	mapset_free(f->set);
-}
-
-static int apply_untidy(struct fixture *f, const struct wish *wish)
-{
-	return reconcile_apply(f->reconcile, &wish->desired, wish->places, wish->place_count, true,
-			       &f->result);
-}
-
-/* The agent tidies up later, and not after a failure: applying again does. */
-static int apply(struct fixture *f, const struct wish *wish)
-{
-	struct reconcile_result tidied;
-	int err = apply_untidy(f, wish);
-
-	if (err || !reconcile_is_untidy(f->reconcile))
-		return err;
-	err = reconcile_tidy(f->reconcile, &tidied);
-	memcpy(f->result.error, tidied.error, sizeof(tidied.error));
-	f->result.deleted += tidied.deleted;
-	return err;
-}
-
 static void test_differences_lead_to_the_same_end(void **state)
 {
 	struct fixture f;
 	unsigned int seed = 1, step, names;
 
 	(void)state;
-	open_with(&f, NULL);
+	fixture_open(&f, NULL);
 	for (step = 0; step < 60; step++) {
 		struct wish *wish = wish_random(&seed);
 
-		assert_int_equal(apply(&f, wish), 0);
+		assert_int_equal(fixture_apply(&f, wish), 0);
 		assert_string_equal(f.result.error, "");
 		mapset_expect(f.maps, wish);
-		assert_int_equal(apply(&f, wish), 0);
+		assert_int_equal(fixture_apply(&f, wish), 0);
 		assert_int_equal(f.result.written + f.result.deleted, 0);
 		assert_false(f.result.policy_changed);
 		if (step % 4 == 0) {
-			restart(&f);
+			fixture_restart(&f);
 			/* The test gives its numbers no names, so that they become #300, ... */
 			names = mapset_count(f.maps, MAP_NAME);
-			assert_int_equal(apply(&f, wish), 0);
+			assert_int_equal(fixture_apply(&f, wish), 0);
 			assert_int_equal(f.result.written, mapset_count(f.maps, MAP_NAME) - names);
 			assert_int_equal(f.result.deleted, 0);
 			assert_false(f.result.policy_changed);
 		}
 		wish_free(wish);
 	}
-	close_all(&f);
+	fixture_close(&f);
 }
 
 /* One run that dies before write `at`; false when it came to its end. */
@@ -168,7 +113,7 @@ static bool crash_at(struct fixture *f, const struct wish *wish, int at)
 		injection.countdown = at;
 		injection.what = CRASH;
 		injection.only = -1;
-		apply(f, wish);
+		fixture_apply(f, wish);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -183,27 +128,27 @@ static void test_a_crash_between_any_two_writes(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, NULL);
+	fixture_open(&f, NULL);
 	for (seed = 100; seed < 102; seed++) {
 		unsigned int random = seed;
 		struct wish *old = wish_random(&random), *new = wish_random(&random);
 		bool crashed = true;
 
 		for (at = 0; crashed; at++) {
-			assert_int_equal(apply(&f, old), 0);
+			assert_int_equal(fixture_apply(&f, old), 0);
 			mapset_expect(f.maps, old);
 			crashed = crash_at(&f, new, (int)at);
 			mapset_expect_whole(f.maps, old, new, false);
-			restart(&f);
+			fixture_restart(&f);
 			/* The next agent may want either. */
-			assert_int_equal(apply(&f, at % 2 ? old : new), 0);
+			assert_int_equal(fixture_apply(&f, at % 2 ? old : new), 0);
 			mapset_expect(f.maps, at % 2 ? old : new);
 		}
 		assert_true(at > 10);
 		wish_free(old);
 		wish_free(new);
 	}
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void test_a_failure_at_any_write(void **state)
@@ -212,18 +157,18 @@ static void test_a_failure_at_any_write(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, NULL);
+	fixture_open(&f, NULL);
 	for (seed = 200; seed < 204; seed++) {
 		unsigned int random = seed;
 		struct wish *old = wish_random(&random), *new = wish_random(&random);
 
 		what = seed % 2 ? FAIL_FOR_GOOD : FAIL_ONCE;
 		for (at = 0; at < 1000; at++) {
-			assert_int_equal(apply(&f, old), 0);
+			assert_int_equal(fixture_apply(&f, old), 0);
 			injection.countdown = (int)at;
 			injection.what = what;
 			injection.only = -1;
-			apply(&f, new);
+			fixture_apply(&f, new);
 			if (injection.countdown > 0)
 				break;
 			injection.countdown = -1;
@@ -236,7 +181,7 @@ static void test_a_failure_at_any_write(void **state)
 			} else {
 				assert_non_null(strstr(f.result.error, "is full"));
 			}
-			assert_int_equal(apply(&f, new), 0);
+			assert_int_equal(fixture_apply(&f, new), 0);
 			mapset_expect(f.maps, new);
 		}
 		injection.countdown = -1;
@@ -244,7 +189,7 @@ static void test_a_failure_at_any_write(void **state)
 		wish_free(old);
 		wish_free(new);
 	}
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void add_rules(struct wish *wish, uint32_t dest, unsigned int first, unsigned int count)
@@ -264,18 +209,18 @@ static void test_full_policy_map(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, sizes);
+	fixture_open(&f, sizes);
 	add_rules(ten, 300, 0, 15);
-	assert_int_equal(apply(&f, ten), 0);
+	assert_int_equal(fixture_apply(&f, ten), 0);
 	/* Fewer rules: 12 beside 15 do not fit, but taking away needs no room. */
 	add_rules(six, 300, 2, 12);
-	assert_int_equal(apply(&f, six), 0);
+	assert_int_equal(fixture_apply(&f, six), 0);
 	assert_true(f.result.policy_changed);
 	mapset_expect(f.maps, six);
 	/* More rules that cannot fit: nothing changes, and other destinations go on. */
 	add_rules(many, 300, 2, 30);
 	add_rules(many, 301, 0, 4);
-	assert_int_equal(apply(&f, many), -E2BIG);
+	assert_int_equal(fixture_apply(&f, many), -E2BIG);
 	assert_non_null(strstr(f.result.error, "weft_policy is full (20 entries)"));
 	assert_non_null(strstr(f.result.error, "--max-policies"));
 	assert_false(f.result.policy_changed);
@@ -284,16 +229,16 @@ static void test_full_policy_map(void **state)
 	mapset_expect(f.maps, two);
 	/* Some go, some come, no room for both: what went is gone, what came is not there. */
 	add_rules(other, 300, 8, 30);
-	assert_int_equal(apply(&f, other), -E2BIG);
+	assert_int_equal(fixture_apply(&f, other), -E2BIG);
 	assert_true(f.result.policy_changed);
 	add_rules(common, 300, 8, 6);
 	mapset_expect(f.maps, common);
 	/* A destination that goes makes room for one that comes. */
 	add_rules(swapped, 301, 0, 18);
-	assert_int_equal(apply(&f, swapped), 0);
+	assert_int_equal(fixture_apply(&f, swapped), 0);
 	mapset_expect(f.maps, swapped);
-	restart(&f);
-	assert_int_equal(apply(&f, ten), 0);
+	fixture_restart(&f);
+	assert_int_equal(fixture_apply(&f, ten), 0);
 	mapset_expect(f.maps, ten);
 	wish_free(ten);
 	wish_free(six);
@@ -302,7 +247,7 @@ static void test_full_policy_map(void **state)
 	wish_free(common);
 	wish_free(two);
 	wish_free(swapped);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 /* Removing them makes the agent wait; unless their room is needed, that is done later. */
@@ -316,12 +261,12 @@ static void test_old_rules_rest(void **state)
 	size_t i;
 
 	(void)state;
-	open_with(&f, sizes);
+	fixture_open(&f, sizes);
 	for (i = 0; i < 4; i++) {
 		wish_free(wish);
 		wish = wish_new();
 		add_rules(wish, 300, (unsigned int)i, rules[i]);
-		assert_int_equal(apply_untidy(&f, wish), 0);
+		assert_int_equal(fixture_apply_untidy(&f, wish), 0);
 		assert_string_equal(f.result.error, "");
 		assert_int_equal(mapset_count(f.maps, MAP_POLICY), held[i]);
 	}
@@ -331,7 +276,7 @@ static void test_old_rules_rest(void **state)
 	assert_false(reconcile_is_untidy(f.reconcile));
 	mapset_expect(f.maps, wish);
 	wish_free(wish);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void test_full_small_maps(void **state)
@@ -345,14 +290,14 @@ static void test_full_small_maps(void **state)
 	uint8_t i;
 
 	(void)state;
-	open_with(&f, sizes);
+	fixture_open(&f, sizes);
 	for (i = 0; i < 6; i++)
 		wish_add_peer(many, (uint8_t)(1 + i), 300, 1);
 	for (i = 0; i < 3; i++) {
 		add_rules(many, 300u + i, 0, 2);
 		wish_add_service(many, (uint8_t)(100 + i), 80, 400, endpoints, 2);
 	}
-	assert_int_equal(apply(&f, many), -E2BIG);
+	assert_int_equal(fixture_apply(&f, many), -E2BIG);
 	assert_int_equal(mapset_count(f.maps, MAP_IDENT), 4);
 	assert_int_equal(mapset_count(f.maps, MAP_DEST), 2);
 	assert_int_equal(mapset_count(f.maps, MAP_POLICY), 4);
@@ -362,13 +307,13 @@ static void test_full_small_maps(void **state)
 		wish_add_peer(few, (uint8_t)(1 + i), 301, 2);
 	add_rules(few, 302, 0, 2);
 	wish_add_service(few, 102, 80, 400, endpoints, 2);
-	assert_int_equal(apply(&f, few), 0);
+	assert_int_equal(fixture_apply(&f, few), 0);
 	mapset_expect(f.maps, few);
 	assert_int_equal(maps_get(f.maps, MAP_IDENT, &address, &peer), 0);
 	assert_int_equal(peer.identity, 301);
 	wish_free(many);
 	wish_free(few);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void test_full_endpoint_table(void **state)
@@ -379,16 +324,16 @@ static void test_full_endpoint_table(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, sizes);
+	fixture_open(&f, sizes);
 	wish_add_service(first, 100, 80, 400, six, 6);
 	wish_add_service(second, 100, 80, 400, others, 6);
-	assert_int_equal(apply(&f, first), 0);
-	assert_int_equal(apply(&f, second), -ENOSPC);
+	assert_int_equal(fixture_apply(&f, first), 0);
+	assert_int_equal(fixture_apply(&f, second), -ENOSPC);
 	assert_non_null(strstr(f.result.error, "--max-endpoints"));
 	mapset_expect(f.maps, first);
 	wish_free(first);
 	wish_free(second);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static struct weft_service service_at(const struct fixture *f, uint8_t last_byte)
@@ -412,27 +357,27 @@ static void test_tables_move_and_rest(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, NULL);
+	fixture_open(&f, NULL);
 	wish_add_service(one, 100, 80, 400, a, 3);
 	wish_add_service(one, 101, 80, 401, a, 3);
 	wish_add_service(two, 100, 80, 400, b, 3);
 	wish_add_service(two, 101, 80, 401, a, 3);
-	assert_int_equal(apply(&f, one), 0);
+	assert_int_equal(fixture_apply(&f, one), 0);
 	before[0] = service_at(&f, 100);
 	before[1] = service_at(&f, 101);
-	assert_int_equal(apply(&f, two), 0);
+	assert_int_equal(fixture_apply(&f, two), 0);
 	after[0] = service_at(&f, 100);
 	after[1] = service_at(&f, 101);
 	assert_memory_equal(&before[1], &after[1], sizeof(before[1]));
 	assert_true(after[0].generation > before[0].generation);
 	assert_true(after[0].first >= before[0].first + 3 || after[0].first + 3 <= before[0].first);
 	/* The first range still rests. */
-	assert_int_equal(apply(&f, one), 0);
+	assert_int_equal(fixture_apply(&f, one), 0);
 	assert_int_not_equal(service_at(&f, 100).first, before[0].first);
 	assert_int_not_equal(service_at(&f, 100).first, after[0].first);
 	wish_free(one);
 	wish_free(two);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void test_stale_entries_wait_for_the_first_sync(void **state)
@@ -442,18 +387,18 @@ static void test_stale_entries_wait_for_the_first_sync(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, NULL);
-	assert_int_equal(apply(&f, old), 0);
-	restart(&f);
+	fixture_open(&f, NULL);
+	assert_int_equal(fixture_apply(&f, old), 0);
+	fixture_restart(&f);
 	assert_int_equal(reconcile_apply(f.reconcile, &nothing->desired, NULL, 0, false, &f.result),
 			 0);
 	mapset_expect(f.maps, old);
-	assert_int_equal(apply(&f, nothing), 0);
+	assert_int_equal(fixture_apply(&f, nothing), 0);
 	assert_true(f.result.policy_changed);
 	mapset_expect(f.maps, nothing);
 	wish_free(old);
 	wish_free(nothing);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void test_a_pod_without_place_keeps_its_entries(void **state)
@@ -465,16 +410,16 @@ static void test_a_pod_without_place_keeps_its_entries(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, NULL);
+	fixture_open(&f, NULL);
 	wish_add_local(placed, "a", 1, 7, 70);
 	wish_add_local(placed, "b", 2, 8, 80);
-	assert_int_equal(apply(&f, placed), 0);
-	restart(&f);
+	assert_int_equal(fixture_apply(&f, placed), 0);
+	fixture_restart(&f);
 	/* The agent is back, knows both pods, but cannot find `a` now; and it is permissive now. */
 	wish_add_local(lost, "a", 1, 0, 0);
 	lost->desired.locals[0].local.peer.flags = WEFT_PEER_PERMISSIVE;
 	wish_add_local(lost, "b", 2, 8, 80);
-	assert_int_equal(apply(&f, lost), 0);
+	assert_int_equal(fixture_apply(&f, lost), 0);
 	assert_true(reconcile_has_interface(f.reconcile, 7));
 	assert_int_equal(maps_get(f.maps, MAP_IFACE, &ifindex, &local), 0);
 	assert_int_equal(local.peer.flags, WEFT_PEER_PERMISSIVE);
@@ -482,13 +427,13 @@ static void test_a_pod_without_place_keeps_its_entries(void **state)
 	/* Found elsewhere: the old entries go. */
 	wish_add_local(moved, "a", 1, 9, 90);
 	wish_add_local(moved, "b", 2, 8, 80);
-	assert_int_equal(apply(&f, moved), 0);
+	assert_int_equal(fixture_apply(&f, moved), 0);
 	assert_false(reconcile_has_interface(f.reconcile, 7));
 	mapset_expect(f.maps, moved);
 	wish_free(placed);
 	wish_free(lost);
 	wish_free(moved);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void test_what_calls_for_a_sweep(void **state)
@@ -497,27 +442,27 @@ static void test_what_calls_for_a_sweep(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, NULL);
+	fixture_open(&f, NULL);
 	add_rules(base, 300, 0, 2);
 	add_rules(more, 300, 0, 3);
 	add_rules(more, 301, 0, 1);
 	add_rules(weaker, 300, 0, 3);
 	weaker->desired.dests[0].entries[1].action = WEFT_POLICY_HTTP;
 	add_rules(weaker, 301, 0, 1);
-	assert_int_equal(apply(&f, base), 0);
+	assert_int_equal(fixture_apply(&f, base), 0);
 	assert_false(f.result.policy_changed);
-	assert_int_equal(apply(&f, more), 0);
+	assert_int_equal(fixture_apply(&f, more), 0);
 	assert_false(f.result.policy_changed);
-	assert_int_equal(apply(&f, weaker), 0);
+	assert_int_equal(fixture_apply(&f, weaker), 0);
 	assert_true(f.result.policy_changed);
-	assert_int_equal(apply(&f, more), 0);
+	assert_int_equal(fixture_apply(&f, more), 0);
 	assert_false(f.result.policy_changed);
-	assert_int_equal(apply(&f, base), 0);
+	assert_int_equal(fixture_apply(&f, base), 0);
 	assert_true(f.result.policy_changed);
 	wish_free(base);
 	wish_free(more);
 	wish_free(weaker);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void test_names_survive_and_are_never_given_twice(void **state)
@@ -528,21 +473,21 @@ static void test_names_survive_and_are_never_given_twice(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, NULL);
+	fixture_open(&f, NULL);
 	api = names_get(f.names, WEFT_NAME_IDENTITY, "shop", "api", "");
 	lost = names_get(f.names, WEFT_NAME_IDENTITY, "shop", "lost", "");
 	wish_add_dest(wish, api);
 	wish_add_entry(wish, lost, 80, WEFT_POLICY_ALLOW);
-	assert_int_equal(apply(&f, wish), 0);
+	assert_int_equal(fixture_apply(&f, wish), 0);
 	/* As if weft_name had been full when `lost` came. */
 	key.id = lost;
 	assert_int_equal(maps_delete(f.maps, MAP_NAME, &key), 0);
-	restart(&f);
+	fixture_restart(&f);
 	assert_int_equal(names_find(f.names, WEFT_NAME_IDENTITY, "shop", "api", ""), api);
 	assert_int_equal(names_find(f.names, WEFT_NAME_IDENTITY, "shop", "lost", ""), 0);
 	assert_int_not_equal(names_get(f.names, WEFT_NAME_IDENTITY, "shop", "new", ""), lost);
 	wish_free(wish);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 static void test_names_that_nobody_uses_go_when_it_is_crowded(void **state)
@@ -557,7 +502,7 @@ static void test_names_that_nobody_uses_go_when_it_is_crowded(void **state)
 	int i;
 
 	(void)state;
-	open_with(&f, sizes);
+	fixture_open(&f, sizes);
 	used = names_get(f.names, WEFT_NAME_IDENTITY, "shop", "used", "");
 	counted = names_get(f.names, WEFT_NAME_WORKLOAD, "shop", "counted", "");
 	edge.src_workload = counted;
@@ -569,186 +514,13 @@ static void test_names_that_nobody_uses_go_when_it_is_crowded(void **state)
 		snprintf(name, sizeof(name), "old-%d", i);
 		names_get(f.names, WEFT_NAME_WORKLOAD, "shop", name, "");
 	}
-	assert_int_equal(apply(&f, wish), 0);
+	assert_int_equal(fixture_apply(&f, wish), 0);
 	assert_int_equal(mapset_count(f.maps, MAP_NAME), 2);
 	assert_non_null(names_lookup(f.names, WEFT_NAME_IDENTITY, used));
 	assert_non_null(names_lookup(f.names, WEFT_NAME_WORKLOAD, counted));
 	assert_int_equal(names_find(f.names, WEFT_NAME_WORKLOAD, "shop", "old-3", ""), 0);
 	wish_free(wish);
-	close_all(&f);
-}
-
-/* A reader that behaves as a program does, but from user space: when the generation it holds was
- * retired meanwhile it asks again. */
-struct reader {
-	const struct maps *maps;
-	_Atomic bool stop, failed;
-	_Atomic unsigned long looks;
-};
-
-static bool rule_is_there(const struct maps *maps)
-{
-	struct weft_policy_key key = {
-		.dst_identity = 300, .src_identity = 299, .port = 80, .proto = 6
-	};
-	struct weft_policy policy;
-	struct weft_dest dest, again;
-
-	do {
-		if (maps_get(maps, MAP_DEST, &key.dst_identity, &dest))
-			return false;
-		key.generation = dest.generation;
-		if (!maps_get(maps, MAP_POLICY, &key, &policy))
-			return policy.action == WEFT_POLICY_ALLOW;
-		if (maps_get(maps, MAP_DEST, &key.dst_identity, &again))
-			return false;
-	} while (again.generation != dest.generation);
-	return false;
-}
-
-/* Both tables have endpoint 2, and only endpoints 1 to 6. */
-static bool table_is_whole(const struct maps *maps)
-{
-	struct weft_service_key key = {
-		.addr.b = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 100 },
-		.port = 80,
-		.proto = 6
-	};
-	struct weft_endpoint endpoints[8];
-	struct weft_service service;
-	uint32_t i, found = 0;
-
-	if (maps_get(maps, MAP_SERVICE, &key, &service) || !service.count || service.count > 8 ||
-	    maps_get_range(maps, MAP_ENDPOINT, service.first, service.count, endpoints))
-		return false;
-	for (i = 0; i < service.count; i++) {
-		found += endpoints[i].addr.b[15] == 2;
-		if (endpoints[i].addr.b[15] < 1 || endpoints[i].addr.b[15] > 6)
-			return false;
-	}
-	return found == 1;
-}
-
-static void *read_all_the_time(void *context)
-{
-	struct reader *reader = context;
-
-	while (!reader->stop) {
-		if (!rule_is_there(reader->maps) || !table_is_whole(reader->maps))
-			reader->failed = true;
-		reader->looks++;
-	}
-	return NULL;
-}
-
-static void test_no_moment_without_rules_or_endpoints(void **state)
-{
-	struct reader reader = {};
-	struct wish *wishes[8];
-	unsigned int seed = 9, i;
-	uint8_t endpoints[6];
-	pthread_t thread;
-	struct fixture f;
-	size_t j, count;
-
-	(void)state;
-	open_with(&f, NULL);
-	for (i = 0; i < 8; i++) {
-		wishes[i] = wish_new();
-		wish_add_dest(wishes[i], 300);
-		wish_add_entry(wishes[i], 299, 80, WEFT_POLICY_ALLOW);
-		for (j = 0; j < 20; j++)
-			if (rand_r(&seed) % 2)
-				wish_add_entry(wishes[i], 300 + (uint32_t)j, 80, WEFT_POLICY_ALLOW);
-		for (count = 0, j = 1; j <= 6; j++)
-			if (j == 2 || rand_r(&seed) % 2)
-				endpoints[count++] = (uint8_t)j;
-		wish_add_service(wishes[i], 100, 80, 400, endpoints, count);
-	}
-	assert_int_equal(apply(&f, wishes[0]), 0);
-	reader.maps = f.maps;
-	assert_int_equal(pthread_create(&thread, NULL, read_all_the_time, &reader), 0);
-	for (i = 1; i < 100; i++) {
-		assert_int_equal(apply(&f, wishes[i % 8]), 0);
-		if (i % 16 == 0)
-			restart(&f);
-	}
-	reader.stop = true;
-	pthread_join(thread, NULL);
-	assert_false(reader.failed);
-	assert_true(reader.looks > 100);
-	for (i = 0; i < 8; i++)
-		wish_free(wishes[i]);
-	close_all(&f);
-}
-
-/* As the programs ask: who is it, and may he? The pod is 300 or 301, its rule goes with it. */
-static bool pod_is_allowed(const struct maps *maps)
-{
-	struct weft_addr address = { .b = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 7 } };
-	struct weft_policy_key key = { .dst_identity = 310, .port = 80, .proto = 6 };
-	struct weft_peer peer, again;
-	struct weft_policy policy;
-	struct weft_dest dest;
-
-	do {
-		if (maps_get(maps, MAP_IDENT, &address, &peer) ||
-		    maps_get(maps, MAP_DEST, &key.dst_identity, &dest))
-			return false;
-		key.src_identity = peer.identity;
-		key.generation = dest.generation;
-		if (!maps_get(maps, MAP_POLICY, &key, &policy))
-			return true;
-		/* What a program waits for no longer than it runs, this thread may miss. */
-		if (maps_get(maps, MAP_IDENT, &address, &again) ||
-		    maps_get(maps, MAP_DEST, &key.dst_identity, &dest))
-			return false;
-	} while (again.identity != peer.identity || dest.generation != key.generation);
-	return false;
-}
-
-static void *ask_all_the_time(void *context)
-{
-	struct reader *reader = context;
-
-	while (!reader->stop) {
-		if (!pod_is_allowed(reader->maps))
-			reader->failed = true;
-		reader->looks++;
-	}
-	return NULL;
-}
-
-static void test_no_moment_between_two_identities(void **state)
-{
-	struct reader reader = {};
-	struct wish *wishes[2];
-	pthread_t thread;
-	struct fixture f;
-	unsigned int i;
-
-	(void)state;
-	open_with(&f, NULL);
-	for (i = 0; i < 2; i++) {
-		wishes[i] = wish_new();
-		wish_add_peer(wishes[i], 7, 300 + i, 0);
-		wish_add_dest(wishes[i], 310);
-		wish_add_entry(wishes[i], 300 + i, 80, WEFT_POLICY_ALLOW);
-	}
-	assert_int_equal(apply(&f, wishes[0]), 0);
-	reader.maps = f.maps;
-	assert_int_equal(pthread_create(&thread, NULL, ask_all_the_time, &reader), 0);
-	for (i = 1; i < 100; i++) {
-		assert_int_equal(apply(&f, wishes[i % 2]), 0);
-		mapset_expect(f.maps, wishes[i % 2]);
-	}
-	reader.stop = true;
-	pthread_join(thread, NULL);
-	assert_false(reader.failed);
-	assert_true(reader.looks > 100);
-	wish_free(wishes[0]);
-	wish_free(wishes[1]);
-	close_all(&f);
+	fixture_close(&f);
 }
 
 /* Inconsistent maps, as no agent should leave them. */
@@ -771,7 +543,7 @@ static void test_damaged_maps_are_repaired(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_with(&f, NULL);
+	fixture_open(&f, NULL);
 	assert_int_equal(maps_set(f.maps, MAP_SERVICE, &key, &service), 0);
 	/* Two ports that share a table. */
 	key.addr.b[15] = 101;
@@ -784,38 +556,45 @@ static void test_damaged_maps_are_repaired(void **state)
 	/* Rules of a generation that is not in force, a destination that lost its rules. */
 	assert_int_equal(maps_set(f.maps, MAP_POLICY, &rule, &allow), 0);
 	assert_int_equal(maps_set(f.maps, MAP_DEST, &identity, &dest), 0);
-	restart(&f);
+	fixture_restart(&f);
 	add_rules(wish, 300, 0, 2);
 	wish_add_service(wish, 100, 80, 400, endpoints, 3);
 	wish_add_service(wish, 101, 80, 401, endpoints, 3);
 	wish_add_service(wish, 102, 80, 402, endpoints, 3);
-	assert_int_equal(apply(&f, wish), 0);
+	assert_int_equal(fixture_apply(&f, wish), 0);
 	mapset_expect(f.maps, wish);
 	assert_int_equal(maps_get(f.maps, MAP_DEST, &identity, &dest), 0);
 	assert_true(dest.generation > 99);
 	wish_free(wish);
-	close_all(&f);
+	fixture_close(&f);
+}
+
+static int inject_nothing(void **state)
+{
+	(void)state;
+	injection.countdown = -1;
+	return 0;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_differences_lead_to_the_same_end),
-		cmocka_unit_test(test_a_crash_between_any_two_writes),
-		cmocka_unit_test(test_a_failure_at_any_write),
-		cmocka_unit_test(test_full_policy_map),
-		cmocka_unit_test(test_old_rules_rest),
-		cmocka_unit_test(test_full_small_maps),
-		cmocka_unit_test(test_full_endpoint_table),
-		cmocka_unit_test(test_tables_move_and_rest),
-		cmocka_unit_test(test_stale_entries_wait_for_the_first_sync),
-		cmocka_unit_test(test_a_pod_without_place_keeps_its_entries),
-		cmocka_unit_test(test_what_calls_for_a_sweep),
-		cmocka_unit_test(test_names_survive_and_are_never_given_twice),
-		cmocka_unit_test(test_names_that_nobody_uses_go_when_it_is_crowded),
-		cmocka_unit_test(test_no_moment_without_rules_or_endpoints),
-		cmocka_unit_test(test_no_moment_between_two_identities),
-		cmocka_unit_test(test_damaged_maps_are_repaired),
+		cmocka_unit_test_setup(test_differences_lead_to_the_same_end, inject_nothing),
+		cmocka_unit_test_setup(test_a_crash_between_any_two_writes, inject_nothing),
+		cmocka_unit_test_setup(test_a_failure_at_any_write, inject_nothing),
+		cmocka_unit_test_setup(test_full_policy_map, inject_nothing),
+		cmocka_unit_test_setup(test_old_rules_rest, inject_nothing),
+		cmocka_unit_test_setup(test_full_small_maps, inject_nothing),
+		cmocka_unit_test_setup(test_full_endpoint_table, inject_nothing),
+		cmocka_unit_test_setup(test_tables_move_and_rest, inject_nothing),
+		cmocka_unit_test_setup(test_stale_entries_wait_for_the_first_sync, inject_nothing),
+		cmocka_unit_test_setup(test_a_pod_without_place_keeps_its_entries, inject_nothing),
+		cmocka_unit_test_setup(test_what_calls_for_a_sweep, inject_nothing),
+		cmocka_unit_test_setup(test_names_survive_and_are_never_given_twice,
+				       inject_nothing),
+		cmocka_unit_test_setup(test_names_that_nobody_uses_go_when_it_is_crowded,
+				       inject_nothing),
+		cmocka_unit_test_setup(test_damaged_maps_are_repaired, inject_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

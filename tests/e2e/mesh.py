@@ -104,10 +104,12 @@ class Mesh(Playground):
         path = pathlib.Path(self.folder.name, "received-" + pod)
         if not path.exists():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        # A line that crosses a page is to be seen before it is whole.
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
+                if line.endswith("\n")]
 
     def server_command(self, pod, *listeners):
-        """The `command` of a pod that listens (tcp:PORT, udp:PORT) and records what arrives."""
+        """The `command` of a pod that listens (tcp:PORT, udp:PORT, http:PORT) and records what arrives."""
         path = pathlib.Path(self.folder.name, "received-" + pod)
         return json.dumps([PYTHON, str(SERVER), str(path), *listeners])
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod's server that records everything that reaches it: the judge of what got through.
 
-server.py FILE tcp:PORT|udp:PORT ...   listens on both families; one JSON line per accepted
+server.py FILE tcp:PORT|udp:PORT|http:PORT ...   listens on both families; one JSON line per accepted
 connection ("accept"), per piece of data and per datagram. Answers with the pod's name.
-A TCP client may send lines; each is answered with `<pod name> <line>`.
+A TCP client may send lines; each is answered with `<pod name> <line>`. On an http port nothing is
+answered before an empty line, as no HTTP server answers half a head.
 """
 import json
 import os
@@ -24,11 +25,11 @@ class Recorder:
 
 
 def listener(kind, port):
-    sock = socket.socket(socket.AF_INET6, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     sock.bind(("::", port))
-    if kind == "tcp":
+    if kind != "udp":
         sock.listen(1024)
     sock.setblocking(False)
     return sock
@@ -38,7 +39,8 @@ def plain(address):
     return address[7:] if address.startswith("::ffff:") else address
 
 
-def serve_tcp(recorder, selector, sock, port, peer):
+def serve_tcp(recorder, selector, sock, port, peer, head):
+    """`head`: what was read of a head that has not ended; None where every line is answered."""
     try:
         data = sock.recv(65536)
     except OSError:
@@ -49,6 +51,12 @@ def serve_tcp(recorder, selector, sock, port, peer):
         return
     recorder.write(event="data", proto="tcp", port=port, peer=plain(peer[0]), peer_port=peer[1],
                    bytes=len(data))
+    if head is not None:
+        head += data
+        if b"\r\n\r\n" not in head:
+            return
+        data = bytes(head)
+        head.clear()
     try:
         sock.sendall(b"".join(NAME.encode() + b" " + line + b"\n" for line in data.splitlines()))
     except OSError:
@@ -59,19 +67,20 @@ def main():
     recorder, selector = Recorder(sys.argv[1]), selectors.DefaultSelector()
     for argument in sys.argv[2:]:
         kind, port = argument.split(":")
-        selector.register(listener(kind, int(port)), selectors.EVENT_READ, (kind, int(port), None))
+        selector.register(listener(kind, int(port)), selectors.EVENT_READ, (kind, int(port), None, None))
     while True:
         for key, _ in selector.select():
-            kind, port, peer = key.data
+            kind, port, peer, head = key.data
             if kind == "connection":
-                serve_tcp(recorder, selector, key.fileobj, port, peer)
-            elif kind == "tcp":
+                serve_tcp(recorder, selector, key.fileobj, port, peer, head)
+            elif kind != "udp":
                 try:
                     sock, peer = key.fileobj.accept()
                 except OSError:
                     continue
                 recorder.write(event="accept", proto="tcp", port=port, peer=plain(peer[0]), peer_port=peer[1])
-                selector.register(sock, selectors.EVENT_READ, ("connection", port, peer))
+                selector.register(sock, selectors.EVENT_READ,
+                                  ("connection", port, peer, bytearray() if kind == "http" else None))
             else:
                 data, peer = key.fileobj.recvfrom(65536)
                 recorder.write(event="datagram", proto="udp", port=port, peer=plain(peer[0]),

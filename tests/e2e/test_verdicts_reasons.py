@@ -17,6 +17,8 @@ OPEN, CLOSED, WEB = 7001, 7002, 7003
 TIMES = 3
 SERVERS = {"shop": "strict", "lenient": "lenient", "plain": "plain", "hosts": "hosts", "open": "open"}
 LISTENERS = [*itertools.product(("tcp", "udp"), (OPEN, CLOSED, WEB))]
+# Of a long head segments pass until it is too long: they must not be answered.
+STRICT_LISTENERS = [("http", port) if (kind, port) == ("tcp", WEB) else (kind, port) for kind, port in LISTENERS]
 # Answers by a connected socket of its own, as DTLS and QUIC servers do.
 CONNECT_BACK = """
 import socket
@@ -44,7 +46,8 @@ def cluster(mesh):
     yield from map(cases.node, cases.NODES)
     for name, mode in SERVERS.items():
         yield cases.namespace_object(name, *cases.NAMESPACES[mode])
-        command = mesh.server_command(name, *("%s:%d" % one for one in LISTENERS))
+        listeners = STRICT_LISTENERS if mode == "strict" else LISTENERS
+        command = mesh.server_command(name, *("%s:%d" % one for one in listeners))
         yield cases.pod(name, name, "server", "node-a", json.loads(command))
         yield cases.route("TCPRoute", "open", name, [OPEN])
         yield cases.route("TCPRoute", "web", name, [WEB])

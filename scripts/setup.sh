@@ -79,7 +79,7 @@ packages() {
 	test)
 		echo libcmocka-dev libpcre2-dev libre2-dev g++ "$(clang_runtime)" python3-pytest \
 			nginx-light apache2-bin haproxy nodejs wrk apache2-utils python3-requests nftables \
-			curl netcat-openbsd socat ethtool tcpdump jq git clang-format shellcheck \
+			curl netcat-openbsd socat ethtool tcpdump iputils-ping jq git clang-format shellcheck \
 			man-db groff-base
 		;;
 	bench)

@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -175,6 +176,8 @@ def main():
     args = parser.parse_args()
     build = pathlib.Path(args.build).resolve()
     tally = Tally()
+    # A shell's background jobs ignore it, and so would everything that the tests start and end by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     missing = privileges_missing()
     for tier in args.tiers:
         start, before = time.monotonic(), (tally.passed, len(tally.failures), len(tally.skips))

@@ -270,21 +270,18 @@ static __always_inline enum http_event http_step(const struct weft_http_arena *a
 	return acts ? http_act(arena, work) : HTTP_MORE;
 }
 
+/* By arithmetic: the verifier would follow every way to get it by comparisons. `word` is not 0. */
 static __always_inline __u32 http_lowest_bit(__u64 word)
 {
-	__u32 bit = 0;
+	__u64 bit = word & -word;
 
-	for (int shift = 32; shift; shift >>= 1) {
-		if (!(word & ((1ULL << shift) - 1))) {
-			word >>= shift;
-			bit += shift;
-		}
-	}
-	return bit;
+	return !!(bit & 0xaaaaaaaaaaaaaaaaULL) | !!(bit & 0xccccccccccccccccULL) << 1 |
+	       !!(bit & 0xf0f0f0f0f0f0f0f0ULL) << 2 | !!(bit & 0xff00ff00ff00ff00ULL) << 3 |
+	       !!(bit & 0xffff0000ffff0000ULL) << 4 | !!(bit & 0xffffffff00000000ULL) << 5;
 }
 
 static __always_inline __u64 http_word(const struct weft_http_arena *arena,
-				       const struct http_work *work, __u32 set, int word)
+				       const struct http_work *work, __u32 set, __u32 word)
 {
 	const __u64 *at = http_at(arena,
 				  (__u64)work->sets + set * sizeof(struct weft_http_set) +
@@ -294,38 +291,46 @@ static __always_inline __u64 http_word(const struct weft_http_arena *arena,
 	return at ? *at : 0;
 }
 
-/* The first rule that allows the request whose head is complete: its weft_name id; 0: none. */
-HTTP_GLOBAL int http_judge(const struct weft_http_arena *arena, struct http_work *work)
+/* The same as http_judge() among the rules of one word. */
+HTTP_GLOBAL int http_judge_word(const struct weft_http_arena *arena, struct http_work *work,
+				__u32 word)
 {
 	const struct weft_http_program *program;
 	const struct weft_http_claim *claim;
+	__u64 sat, single, path, hit;
 
-	if (!arena || !work)
+	if (!arena || !work || word >= WEFT_HTTP_WORDS)
 		return 0;
 	claim = &work->claim;
 	program = http_at(arena, work->run.program, sizeof(*program));
 	if (!program)
 		return 0;
-	for (int i = 0; i < WEFT_HTTP_WORDS; i++) {
-		__u64 sat = http_word(arena, work, claim->mask, i) &
-			    http_word(arena, work, claim->method_set, i) &
-			    (program->bare.words[i] | claim->seen.words[i]);
-		__u64 single = program->single.words[i], path, hit;
+	sat = http_word(arena, work, claim->mask, word) &
+	      http_word(arena, work, claim->method_set, word) &
+	      (program->bare.words[word] | claim->seen.words[word]);
+	if (!sat)
+		return 0;
+	single = program->single.words[word];
+	path = http_word(arena, work, claim->path_set[0], word);
+	for (int lane = 1; lane <= WEFT_HTTP_LANES; lane++)
+		if (claim->path_set[lane])
+			path |= http_word(arena, work, claim->path_set[lane], word);
+	sat &= path;
+	hit = (sat & single) |
+	      (((sat & ~single) + program->starts.words[word]) & program->separators.words[word]);
+	if (!hit)
+		return 0;
+	return program->rules[(word * 64 + http_lowest_bit(hit)) & (WEFT_HTTP_BITS - 1)];
+}
 
-		if (!sat)
-			continue;
-		path = http_word(arena, work, claim->path_set[0], i);
-		for (int lane = 1; lane <= WEFT_HTTP_LANES; lane++)
-			if (claim->path_set[lane])
-				path |= http_word(arena, work, claim->path_set[lane], i);
-		sat &= path;
-		hit = (sat & single) |
-		      (((sat & ~single) + program->starts.words[i]) & program->separators.words[i]);
-		if (hit)
-			return program
-				->rules[(i * 64 + http_lowest_bit(hit)) & (WEFT_HTTP_BITS - 1)];
-	}
-	return 0;
+/* The first rule that allows the request whose head is complete: its weft_name id; 0: none. */
+static __always_inline int http_judge(const struct weft_http_arena *arena, struct http_work *work)
+{
+	int rule = 0;
+
+	for (__u32 word = 0; word < WEFT_HTTP_WORDS && !rule; word++)
+		rule = http_judge_word(arena, work, word);
+	return rule;
 }
 
 /* Between requests. */

@@ -17,15 +17,26 @@ static __always_inline bool http_has_control(__u64 word)
 	return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & high;
 }
 
-/* The lane's next state, or 0 when it cannot be read: lanes have no dead end but state 0. */
-static __always_inline void http_lane_scan(const struct weft_http_arena *arena,
-					   const struct weft_http_section *lane,
-					   struct http_work *work, __u16 *state, __u32 from)
+/*
+ * Runs one lane over what was just scanned, and returns the number of the lane beside it; 0: there
+ * is none. Lanes have no dead end but state 0. A global function, as others here: the verifier
+ * looks at it once, and not once per lane and program that calls it.
+ */
+HTTP_GLOBAL int http_lane_scan(const struct weft_http_arena *arena, struct http_work *work,
+			       __u32 lane, __u32 index, __u32 from)
 {
-	__u64 classes = (__u64)work->run.program + lane->classes;
-	__u64 next = (__u64)work->run.program + lane->next;
-	__u32 now = *state, pos = from;
+	const struct weft_http_section *section;
+	__u64 classes, next;
+	__u32 now, pos = from;
 
+	if (!arena || !work || index >= WEFT_HTTP_LANES)
+		return 0;
+	section = http_section(arena, work, lane);
+	if (!section)
+		return 0;
+	classes = (__u64)work->run.program + section->classes;
+	next = (__u64)work->run.program + section->next;
+	now = work->claim.lane_state[index];
 	for (int i = 0; i < HTTP_SCAN; i++) {
 		const __u8 *class;
 		const __u16 *cell;
@@ -35,32 +46,24 @@ static __always_inline void http_lane_scan(const struct weft_http_arena *arena,
 		class = http_at(arena, classes + work->window[pos & (HTTP_WINDOW - 1)], 1);
 		if (!class)
 			break;
-		cell = http_at(arena, next + ((__u64)now * lane->class_count + *class) * 2, 2);
+		cell = http_at(arena, next + ((__u64)now * section->class_count + *class) * 2, 2);
 		if (!cell)
 			break;
 		now = *cell;
 		pos++;
 	}
-	*state = now;
+	work->claim.lane_state[index] = now;
+	return section->lane;
 }
 
 /* Runs the lanes beside the section over what was just scanned. */
-HTTP_GLOBAL int http_lanes(const struct weft_http_arena *arena, struct http_work *work, __u32 from)
+static __always_inline void http_lanes(const struct weft_http_arena *arena, struct http_work *work,
+				       __u32 from)
 {
-	const struct weft_http_section *section;
-	__u8 lane;
+	__u32 lane = work->cursor.lane;
 
-	if (!arena || !work)
-		return 0;
-	lane = work->cursor.lane;
-	for (int i = 0; i < WEFT_HTTP_LANES && lane; i++) {
-		section = http_section(arena, work, lane);
-		if (!section)
-			break;
-		http_lane_scan(arena, section, work, &work->claim.lane_state[i], from);
-		lane = section->lane;
-	}
-	return 0;
+	for (int i = 0; i < WEFT_HTTP_LANES && lane; i++)
+		lane = http_lane_scan(arena, work, lane, i, from);
 }
 
 /* The sets that the lanes have come to, after that of the section itself. */
@@ -90,28 +93,31 @@ static __always_inline void http_lanes_finish(const struct weft_http_arena *aren
 /* An authority is compared without regard to case; white space around Host does not count. */
 HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
 {
-	bool host;
+	const volatile struct http_work *fresh = work;
 	__u64 hash;
 
 	if (!work)
 		return 0;
-	host = work->cursor.flags & WEFT_HTTP_SECTION_HOST;
-	hash = host ? work->claim.host_hash : work->claim.authority_hash;
+	hash = fresh->cursor.flags & WEFT_HTTP_SECTION_HOST ? work->claim.host_hash :
+							      work->claim.authority_hash;
 	for (int i = 0; i < HTTP_SCAN; i++) {
-		__u8 byte;
+		__u64 byte, wanted;
 
 		if (from >= to)
 			break;
 		byte = work->window[from++ & (HTTP_WINDOW - 1)];
-		if (byte <= 0x20)
-			continue;
-		if (byte >= 'A' && byte <= 'Z')
-			byte |= 0x20;
+		/*
+		 * By arithmetic, which clang shall not turn into branches: the verifier would
+		 * follow every way through the loop.
+		 */
+		asm volatile("" : "+r"(byte));
+		wanted = (0x20 - byte) >> 63;
+		byte |= ((('A' - 1 - byte) & (byte - ('Z' + 1))) >> 63) << 5;
 		/* Nobody who does not know the factor can find two names of one hash. */
-		hash = (hash ^ byte) * (work->name_key | 1);
-		hash ^= hash >> 32;
+		byte = (hash ^ byte) * (work->name_key | 1);
+		hash ^= (hash ^ byte ^ byte >> 32) & -wanted;
 	}
-	if (host)
+	if (fresh->cursor.flags & WEFT_HTTP_SECTION_HOST)
 		work->claim.host_hash = hash;
 	else
 		work->claim.authority_hash = hash;

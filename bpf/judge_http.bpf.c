@@ -2,7 +2,8 @@
 /*
  * Asks the maps about a request without a packet: weft_judge's answer first, and when that is
  * "by HTTP rules", the head's, by the same engine and the same tables as at TC. For `weft explain`
- * and for tests; attached to nothing, changes nothing.
+ * and for tests, who load it themselves (loader/judge.c): to verify it would be a fifth of the
+ * agent's start. Attached to nothing, changes nothing.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -102,7 +103,7 @@ static __always_inline bool judge_begin(struct judge_walk *walk, __u32 dst, __u3
 	return http_work_begin(walk->arena, work);
 }
 
-SEC("syscall")
+SEC("?syscall")
 int weft_judge_http(struct weft_http_question *question)
 {
 	struct weft_addr src = question->question.src, dst = question->question.dst;

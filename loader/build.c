@@ -3,25 +3,31 @@
 #include <stdio.h>
 #include <string.h>
 #include "loader/build.h"
+#include "weft.skel.h"
 
 #define BUILD_RECORD "build"
 
-void build_identify(const void *elf, size_t size, char id[BUILD_ID_LEN])
+const void *build_object(size_t *size)
 {
-	const unsigned char *byte = elf;
+	return weft_bpf__elf_bytes(size);
+}
+
+void build_identify(char id[BUILD_ID_LEN])
+{
+	size_t size, i;
+	const unsigned char *byte = build_object(&size);
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-	size_t i;
 
 	for (i = 0; i < size; i++)
 		hash = (hash ^ byte[i]) * 0x100000001b3;
 	snprintf(id, BUILD_ID_LEN, "weft-%016" PRIx64, hash);
 }
 
-bool build_is_pinned(const struct loader *loader, const char *id)
+bool build_is_pinned(const char *root, const char *id)
 {
 	char found[BUILD_ID_LEN];
 
-	return !pins_get_record(loader->root, PINS_MAPS, BUILD_RECORD, found, sizeof(found)) &&
+	return !pins_get_record(root, PINS_MAPS, BUILD_RECORD, found, sizeof(found)) &&
 	       !strcmp(found, id);
 }
 

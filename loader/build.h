@@ -13,11 +13,14 @@
 
 enum { BUILD_ID_LEN = 32 };
 
-/* Of a BPF object; the loader sets no constants in it, or they would have to be part of it. */
-void build_identify(const void *elf, size_t size, char id[BUILD_ID_LEN]);
+/* The BPF object of this build, an ELF file. */
+const void *build_object(size_t *size);
 
-/* Whether all pins are of this build. */
-bool build_is_pinned(const struct loader *loader, const char *id);
+/* Of that object; the loader sets no constants in it, or they would have to be part of it. */
+void build_identify(char id[BUILD_ID_LEN]);
+
+/* Whether all pins of the root are of this build. */
+bool build_is_pinned(const char *root, const char *id);
 
 int build_forget(const char *root);
 int build_record(const struct loader *loader, const char *id);

@@ -3,32 +3,94 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
+#include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
+#include "loader/build.h"
+#include "loader/layout.h"
+#include "loader/maps_state.h"
+#include "loader/pins.h"
 
-static int judge(const char *root, const char *program, void *question, size_t size)
+static int judge_run(int program, void *question, size_t size)
 {
 	/* A syscall program's context is read and written in place: no ctx_out. */
 	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = question, .ctx_size_in = (__u32)size);
-	char path[PATH_MAX];
-	int error, fd;
+	int error = bpf_prog_test_run_opts(program, &options);
 
-	snprintf(path, sizeof(path), "%s/programs/%s", root, program);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return fd;
-	error = bpf_prog_test_run_opts(fd, &options);
-	close(fd);
 	return error ? error : (int)options.retval;
 }
 
 int loader_judge(const char *root, struct weft_question *question)
 {
-	return judge(root, "weft_judge", question, sizeof(*question));
+	int error, program = pins_get(root, PINS_PROGRAMS, "weft_judge");
+
+	if (program < 0)
+		return program;
+	error = judge_run(program, question, sizeof(*question));
+	close(program);
+	return error;
 }
 
-int loader_judge_http(const char *root, struct weft_http_question *question)
+int loader_judge_http(int program, struct weft_http_question *question)
 {
-	return judge(root, "weft_judge_http", question, sizeof(*question));
+	return judge_run(program, question, sizeof(*question));
+}
+
+static int judge_use_map(struct bpf_object *object, const char *root, enum map_id id)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, maps_name(id));
+	int fd = pins_get(root, PINS_MAPS, maps_name(id)), err;
+	char text[64];
+
+	if (fd < 0)
+		return fd;
+	err = map && layout_fits(id, fd, text, sizeof(text)) ? bpf_map__reuse_fd(map, fd) : -ESTALE;
+	close(fd);
+	return err;
+}
+
+/* The descriptor of the object's weft_judge_http, loaded over the pinned maps. */
+static int judge_load(struct bpf_object *object, const char *root)
+{
+	struct bpf_program *program;
+	enum map_id id;
+	int fd = -1, err = 0;
+
+	bpf_object__for_each_program(program, object)
+		bpf_program__set_autoload(program,
+					  !strcmp(bpf_program__name(program), "weft_judge_http"));
+	for (id = 0; !err && id < MAP_ID_COUNT; id++)
+		err = judge_use_map(object, root, id);
+	if (!err)
+		err = bpf_object__load(object);
+	if (err)
+		return err;
+	program = bpf_object__find_program_by_name(object, "weft_judge_http");
+	fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
+int loader_judge_http_open(const char *root)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "weft_bpf");
+	struct bpf_object *object;
+	char build[BUILD_ID_LEN];
+	const void *elf;
+	size_t size;
+	int fd;
+
+	fd = pins_get(root, PINS_PROGRAMS, "weft_judge");
+	if (fd < 0)
+		return fd;
+	close(fd);
+	build_identify(build);
+	if (!build_is_pinned(root, build))
+		return -ESTALE;
+	elf = build_object(&size);
+	object = bpf_object__open_mem(elf, size, &options);
+	if (!object)
+		return -errno;
+	fd = judge_load(object, root);
+	bpf_object__close(object);
+	return fd;
 }

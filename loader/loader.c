@@ -18,7 +18,6 @@
 #include "loader/privileges.h"
 #include "loader/probe.h"
 #include "loader/state.h"
-#include "weft.skel.h"
 
 /* Ends a phase: stores its length and starts the next. */
 static void loader_mark(uint64_t *last_ns, uint64_t *phase_ns)
@@ -137,10 +136,10 @@ static int loader_parse(const struct loader_options *options, struct bpf_object 
 	const void *elf;
 	size_t size;
 
-	elf = weft_bpf__elf_bytes(&size);
+	elf = build_object(&size);
 	build[0] = '\0';
 	if (!options->object)
-		build_identify(elf, size, build);
+		build_identify(build);
 	*object = options->object ? bpf_object__open_file(options->object, &opts) :
 				    bpf_object__open_mem(elf, size, &opts);
 	if (!*object)
@@ -214,7 +213,7 @@ static int loader_provide(struct loader *loader, const struct loader_options *op
 	if (!err)
 		err = adopt_prepare(loader, object, options, error);
 	if (!err)
-		reuse = loader->maps_adopted && build_is_pinned(loader, build) &&
+		reuse = loader->maps_adopted && build_is_pinned(loader->root, build) &&
 			programs_reuse(loader, object);
 	loader_mark(last, &loader->timing.adopt_ns);
 	if (!err && loader->staged_from)

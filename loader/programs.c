@@ -196,6 +196,8 @@ bool programs_reuse(struct loader *loader, struct bpf_object *object)
 	struct loader_slot *slot;
 
 	bpf_object__for_each_program(program, object) {
+		if (!bpf_program__autoload(program))
+			continue;
 		slot = programs_add_slot(loader, program);
 		if (slot)
 			slot->fd = pins_get(loader->root, PINS_PROGRAMS, slot->name);

@@ -5,6 +5,8 @@
  */
 #include "place.h"
 
+#include <unistd.h>
+
 #include "loader/judge.h"
 #include "unit/http_differential.h"
 #include "user/reconcile.h"
@@ -18,6 +20,7 @@ static const char *const callers[] = { "10.1.0.1", "10.1.0.2", "10.9.9.9" };
 struct judge {
 	struct names *names;
 	struct reconcile *reconcile;
+	int program;
 	uint64_t requests, allowed;
 	uint64_t reasons[128]; /* of requests, by enum weft_reason */
 };
@@ -37,6 +40,7 @@ static int teardown(void **state)
 {
 	struct judge *judge = *state;
 
+	close(judge->program);
 	reconcile_free(judge->reconcile);
 	names_free(judge->names);
 	place_reset(&place);
@@ -101,7 +105,7 @@ static void ask(struct judge *judge, struct http_call *call)
 		.length = (uint32_t)length,
 	};
 	memcpy(question.head, call->stream, length);
-	assert_int_equal(loader_judge_http(place.root, &question), 0);
+	assert_int_equal(loader_judge_http(judge->program, &question), 0);
 	judge->requests++;
 	judge->reasons[reason]++;
 	if (question.question.reason != WEFT_REASON_HTTP || question.reason != reason) {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loader/judge.h"
 #include "policy/address.h"
@@ -28,6 +29,7 @@ struct explainer {
 	struct model model;
 	struct maps maps;
 	struct names *names;
+	int judge; /* program that is asked about requests, or negative errno */
 	struct explain_request request; /* of the answer at hand */
 	bool agree;			/* in the answer at hand */
 };
@@ -117,8 +119,8 @@ static void explain_connection(struct explainer *explainer, const struct call *c
 
 static const char *request_error(int error)
 {
-	if (error == -ENOENT)
-		return "its programs do not judge requests: they are of another version";
+	if (error == -ESTALE)
+		return "its programs are of another build than this weft, and might judge otherwise";
 	if (error == -EMSGSIZE)
 		return "it is only asked about heads of up to 8192 bytes";
 	return strerror(-error);
@@ -139,8 +141,8 @@ static void explain_request(struct explainer *explainer, const struct call *call
 	said = reference_json(&evaluation);
 	put_rule(said, reference.rule);
 	json_object_object_add(json, "reference", said);
-	error = explain_request_kernel(explainer->cli->root, explainer->names, request, &call->src,
-				       dst, port, &kernel);
+	error = explain_request_kernel(explainer->judge, explainer->names, request, &call->src, dst,
+				       port, &kernel);
 	if (error) {
 		json_put_string(json, "kernel_error", request_error(error));
 		explainer->agree = false;
@@ -380,7 +382,7 @@ static int explain_lines(struct explainer *explainer)
 
 int command_explain(const struct cli *cli)
 {
-	struct explainer explainer = { .cli = cli };
+	struct explainer explainer = { .cli = cli, .judge = -ENOENT };
 	bool lines = cli->argc == 2 && !strcmp(cli->argv[1], "-");
 	int result = CLI_FAILED;
 
@@ -389,10 +391,14 @@ int command_explain(const struct cli *cli)
 	if (!cli_open_maps(cli, &explainer.maps))
 		return CLI_FAILED;
 	explainer.names = kernel_names(&explainer.maps);
+	if (explain_request_wanted(cli))
+		explainer.judge = loader_judge_http_open(cli->root);
 	if (!explainer.names)
 		cli_fail("cannot read the map weft_name");
 	else if (model_open(cli, &explainer.model))
 		result = lines ? explain_lines(&explainer) : explain_one(&explainer);
+	if (explainer.judge >= 0)
+		close(explainer.judge);
 	model_close(&explainer.model);
 	names_free(explainer.names);
 	maps_close(&explainer.maps);

@@ -141,7 +141,7 @@ static char *rule_name(const struct names *names, uint32_t id)
 	return memory_printf("%s/%s %s", name->name_space, name->name, name->detail);
 }
 
-int explain_request_kernel(const char *root, const struct names *names,
+int explain_request_kernel(int program, const struct names *names,
 			   const struct explain_request *request, const struct weft_addr *src,
 			   const struct weft_addr *dst, uint16_t port,
 			   struct explain_verdict *verdict)
@@ -155,8 +155,10 @@ int explain_request_kernel(const char *root, const struct names *names,
 	*verdict = (struct explain_verdict){ 0 };
 	if (request->length > sizeof(asked.head))
 		return -EMSGSIZE;
+	if (program < 0)
+		return program;
 	memcpy(asked.head, request->head, request->length);
-	error = loader_judge_http(root, &asked);
+	error = loader_judge_http(program, &asked);
 	if (error)
 		return error;
 	verdict->action = asked.question.action;

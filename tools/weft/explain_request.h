@@ -39,8 +39,8 @@ void explain_request_reference(const struct model *model, const struct explain_r
 			       const struct weft_addr *src, const struct weft_addr *dst,
 			       uint16_t port, struct evaluation *evaluation,
 			       struct explain_verdict *verdict);
-/* By the kernel; 0 or a negative errno. */
-int explain_request_kernel(const char *root, const struct names *names,
+/* By the kernel, that is by loader_judge_http_open()'s program; 0 or a negative errno. */
+int explain_request_kernel(int program, const struct names *names,
 			   const struct explain_request *request, const struct weft_addr *src,
 			   const struct weft_addr *dst, uint16_t port,
 			   struct explain_verdict *verdict);

@@ -366,6 +366,8 @@ static void close_loop(struct agent *agent)
 	if (!agent->loop.data)
 		return;
 	uv_walk(&agent->loop, close_handle, NULL);
+	while (agent->is_tidying)
+		uv_run(&agent->loop, UV_RUN_ONCE);
 	for (round = 0; round < CLOSE_ROUNDS && uv_loop_close(&agent->loop); round++)
 		uv_run(&agent->loop, UV_RUN_NOWAIT);
 }

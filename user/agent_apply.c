@@ -16,6 +16,8 @@ enum {
 	TIDY_MAX_MS = 1000, /* ...but no later than this after the first one */
 };
 
+static void plan_tidy(struct agent *agent);
+
 /* How long a pod may take to be found before another version's programs are replaced. */
 #define TAKE_OVER_PATIENCE_NS UINT64_C(10000000000)
 
@@ -126,21 +128,41 @@ static void log_applied(const struct agent *agent, const struct reconcile_result
 		log_debug("policy unchanged", "us", us);
 }
 
+static void on_tidying(uv_work_t *work)
+{
+	(void)work;
+	reconcile_wait_for_readers();
+}
+
+static void on_tidied(uv_work_t *work, int status)
+{
+	struct agent *agent = work->data;
+	struct reconcile_result result;
+
+	agent->is_tidying = false;
+	/* Applying tries again, and says what is wrong. */
+	if (!status)
+		agent->want_apply |= reconcile_tidy_end(agent->reconcile, &result) != 0;
+	plan_tidy(agent);
+}
+
 static void on_tidy(uv_timer_t *timer)
 {
 	struct agent *agent = timer->data;
-	struct reconcile_result result;
 
 	agent->untidy_ns = 0;
-	/* Applying tries again, and says what is wrong. */
-	agent->want_apply |= reconcile_tidy(agent->reconcile, &result) != 0;
+	reconcile_tidy_begin(agent->reconcile);
+	agent->tidying.data = agent;
+	agent->is_tidying = !uv_queue_work(&agent->loop, &agent->tidying, on_tidying, on_tidied);
 }
 
-/* Tidying up blocks for some milliseconds: not while changes come one upon the other. */
+/* Changes that come one upon the other are tidied up after together. */
 static void plan_tidy(struct agent *agent)
 {
 	uint64_t now = agent_clock_ns(), waited_ms, delay = TIDY_MS;
 
+	if (agent->is_tidying)
+		return; /* comes again */
 	if (!reconcile_is_untidy(agent->reconcile)) {
 		agent->untidy_ns = 0;
 		uv_timer_stop(&agent->tidy);

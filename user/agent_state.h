@@ -43,6 +43,7 @@ struct agent {
 	uv_timer_t retry;
 	uv_timer_t settle;	/* a second sweep, a moment after a change */
 	uv_timer_t tidy;	/* removes what is not in force any more, a moment after it */
+	uv_work_t tidying;	/* waits, in a thread of its own, until nobody reads that */
 	uv_timer_t expiry;	/* withdraws what outlived a change for a moment */
 	uv_timer_t events_tick; /* looks into the ring buffer, which wakes us only when it fills */
 	uv_poll_t hostnet_poll, pods_poll, events_poll;
@@ -56,6 +57,7 @@ struct agent {
 	struct hostnet *hostnet;
 	struct pods *pods;
 	uint64_t untidy_ns; /* since when, 0 = reconcile is tidy */
+	bool is_tidying;
 	struct telemetry *telemetry;
 	struct maps_events *events;
 	struct server *server;

@@ -130,13 +130,30 @@ bool reconcile_is_untidy(const struct reconcile *reconcile)
 	return reconcile->policy.retired_count > 0;
 }
 
-int reconcile_tidy(struct reconcile *reconcile, struct reconcile_result *result)
+void reconcile_tidy_begin(struct reconcile *reconcile)
+{
+	applied_policy_rest(&reconcile->policy);
+}
+
+void reconcile_wait_for_readers(void)
+{
+	writer_wait_for_readers();
+}
+
+int reconcile_tidy_end(struct reconcile *reconcile, struct reconcile_result *result)
 {
 	struct writer writer = { .maps = reconcile->maps, .result = result };
 
 	memset(result, 0, sizeof(*result));
-	applied_policy_purge(&reconcile->policy, &writer);
+	applied_policy_delete_rested(&reconcile->policy, &writer);
 	return writer.err;
+}
+
+int reconcile_tidy(struct reconcile *reconcile, struct reconcile_result *result)
+{
+	reconcile_tidy_begin(reconcile);
+	reconcile_wait_for_readers();
+	return reconcile_tidy_end(reconcile, result);
 }
 
 bool reconcile_is_enforcing(const struct reconcile *reconcile)

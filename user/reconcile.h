@@ -55,6 +55,13 @@ int reconcile_apply(struct reconcile *reconcile, const struct desired *desired,
  */
 bool reconcile_is_untidy(const struct reconcile *reconcile);
 int reconcile_tidy(struct reconcile *reconcile, struct reconcile_result *result);
+/*
+ * The same in three steps, with anything else in between; the second, which is the wait, may be
+ * done by another thread. What is put out of force meanwhile is left for the next time.
+ */
+void reconcile_tidy_begin(struct reconcile *reconcile);
+void reconcile_wait_for_readers(void);
+int reconcile_tidy_end(struct reconcile *reconcile, struct reconcile_result *result);
 
 /*
  * What is not in force any more outlives a change by a second or two: programs of HTTP rules that

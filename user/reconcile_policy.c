@@ -171,21 +171,39 @@ bool applied_policy_prune(struct applied_policy *policy, const struct desired *d
 	return lost;
 }
 
-void applied_policy_purge(struct applied_policy *policy, struct writer *writer)
+void applied_policy_rest(struct applied_policy *policy)
 {
+	size_t i;
+
+	for (i = 0; i < policy->retired_count; i++)
+		policy->retired[i].resting = true;
+}
+
+void applied_policy_delete_rested(struct applied_policy *policy, struct writer *writer)
+{
+	bool readers = false;
 	size_t i, kept = 0;
 
-	if (policy->readers && policy->retired_count)
-		writer_wait_for_readers();
-	policy->readers = false;
 	for (i = 0; i < policy->retired_count; i++) {
 		struct retired_entries *retired = &policy->retired[i];
 
-		retired->count = dest_delete_entries(retired, writer);
+		if (retired->resting)
+			retired->count = dest_delete_entries(retired, writer);
+		else
+			readers = policy->readers;
 		if (retired->count)
 			policy->retired[kept++] = *retired;
 		else
 			free(retired->entries);
 	}
 	policy->retired_count = kept;
+	policy->readers = readers;
+}
+
+void applied_policy_purge(struct applied_policy *policy, struct writer *writer)
+{
+	if (policy->readers && policy->retired_count)
+		writer_wait_for_readers();
+	applied_policy_rest(policy);
+	applied_policy_delete_rested(policy, writer);
 }

@@ -24,6 +24,7 @@ struct retired_entries {
 	uint32_t identity, generation;
 	struct desired_entry *entries;
 	size_t count;
+	bool resting; /* was there when applied_policy_rest() was called */
 };
 
 struct applied_policy {
@@ -61,5 +62,11 @@ bool applied_policy_prune(struct applied_policy *policy, const struct desired *d
 			  struct writer *writer);
 /* Deletes the retired entries, after waiting for readers where there can be some. */
 void applied_policy_purge(struct applied_policy *policy, struct writer *writer);
+/*
+ * The same without the wait, which is the caller's between these two: the second deletes what was
+ * retired when the first was called.
+ */
+void applied_policy_rest(struct applied_policy *policy);
+void applied_policy_delete_rested(struct applied_policy *policy, struct writer *writer);
 
 #endif /* WEFT_USER_RECONCILE_POLICY_H */

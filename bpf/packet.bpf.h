@@ -76,6 +76,7 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 plain; /* no tags, options, extension headers: may be answered in place */
+	__u8 whole; /* packet_parse_network() has read the transport header, too */
 };
 
 static __always_inline bool packet_is_link_local(const struct weft_addr *addr)
@@ -233,6 +234,75 @@ static __always_inline enum weft_reason packet_parse_ipv6(struct __sk_buff *skb,
 	return WEFT_REASON_NONE;
 }
 
+/* The TCP header of a packet that is parsed as far as that, `tcp` pointing to it. */
+static __always_inline bool packet_take_tcp(struct packet *pkt, const struct tcphdr *tcp)
+{
+	__u32 header = tcp->doff * 4;
+
+	if (header < sizeof(*tcp) || pkt->l4 + header > pkt->end)
+		return false;
+	pkt->proto = IPPROTO_TCP;
+	pkt->sport = bpf_ntohs(tcp->source);
+	pkt->dport = bpf_ntohs(tcp->dest);
+	pkt->seq = bpf_ntohl(tcp->seq);
+	pkt->ack_seq = bpf_ntohl(tcp->ack_seq);
+	pkt->payload = pkt->end - pkt->l4 - header;
+	pkt->tcp_flags = ((const __u8 *)tcp)[PACKET_TCP_FLAGS_OFFSET];
+	return true;
+}
+
+/*
+ * The bulk of traffic at once and where it lies: unfragmented TCP behind a plain IP header. False:
+ * it is something else, or something is wrong with it; nothing that was written to `pkt` counts.
+ */
+static __always_inline bool packet_parse_plain(struct __sk_buff *skb, struct packet *pkt)
+{
+	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
+	struct ethhdr *eth = data;
+	struct iphdr *ip4 = data + sizeof(*eth);
+	struct ipv6hdr *ip6 = data + sizeof(*eth);
+
+	pkt->l3 = PACKET_ETH_LEN;
+	pkt->plain = true;
+	if ((void *)(ip4 + 1) + sizeof(struct tcphdr) > data_end)
+		return false;
+	if (eth->h_proto == bpf_htons(PACKET_ETH_IPV4)) {
+		__u32 length = bpf_ntohs(ip4->tot_len);
+
+		if (*(__u8 *)ip4 != 0x45 || ip4->protocol != IPPROTO_TCP ||
+		    ip4->frag_off & bpf_htons(PACKET_IPV4_MF | PACKET_IPV4_OFFSET) ||
+		    length < sizeof(*ip4) + sizeof(struct tcphdr) ||
+		    PACKET_ETH_LEN + length > skb->len)
+			return false;
+		pkt->ethertype = PACKET_ETH_IPV4;
+		addr_from_v4(&pkt->src, ip4->saddr);
+		addr_from_v4(&pkt->dst, ip4->daddr);
+		pkt->l4 = PACKET_ETH_LEN + sizeof(*ip4);
+		pkt->end = PACKET_ETH_LEN + length;
+		pkt->frag_id = ip4->id;
+		return packet_take_tcp(pkt, (void *)(ip4 + 1));
+	}
+	if (eth->h_proto == bpf_htons(PACKET_ETH_IPV6) &&
+	    (void *)(ip6 + 1) + sizeof(struct tcphdr) <= data_end) {
+		__u32 length = bpf_ntohs(ip6->payload_len);
+
+		if (*(__u8 *)ip6 >> 4 != 6 || ip6->nexthdr != IPPROTO_TCP ||
+		    length < sizeof(struct tcphdr) ||
+		    PACKET_ETH_LEN + sizeof(*ip6) + length > skb->len)
+			return false;
+		pkt->ethertype = PACKET_ETH_IPV6;
+		addr_from_v6(&pkt->src, ip6->saddr.in6_u.u6_addr32);
+		addr_from_v6(&pkt->dst, ip6->daddr.in6_u.u6_addr32);
+		if (addr_is_v4(&pkt->src) || addr_is_v4(&pkt->dst))
+			return false;
+		pkt->next = IPPROTO_TCP;
+		pkt->l4 = PACKET_ETH_LEN + sizeof(*ip6);
+		pkt->end = pkt->l4 + length;
+		return packet_take_tcp(pkt, (void *)(ip6 + 1));
+	}
+	return false;
+}
+
 /*
  * Ethertype and addresses; ARP and IP have them, other ethertypes are left to the caller.
  * This and the next are global functions: the verifier looks at them once instead of once per
@@ -244,6 +314,10 @@ __noinline enum weft_reason packet_parse_network(struct __sk_buff *skb, struct p
 
 	if (!pkt)
 		return WEFT_REASON_INTERNAL;
+	pkt->whole = packet_parse_plain(skb, pkt);
+	if (pkt->whole)
+		return WEFT_REASON_NONE;
+	__builtin_memset(pkt, 0, sizeof(*pkt));
 	reason = packet_parse_link(skb, pkt);
 
 	if (reason)
@@ -323,19 +397,10 @@ static __always_inline enum weft_reason packet_walk_extensions(struct __sk_buff 
 static __always_inline enum weft_reason packet_parse_tcp(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct tcphdr tcp;
-	__u32 header;
 
-	if (pkt->l4 + sizeof(tcp) > pkt->end || bpf_skb_load_bytes(skb, pkt->l4, &tcp, sizeof(tcp)))
+	if (pkt->l4 + sizeof(tcp) > pkt->end ||
+	    bpf_skb_load_bytes(skb, pkt->l4, &tcp, sizeof(tcp)) || !packet_take_tcp(pkt, &tcp))
 		return WEFT_REASON_MALFORMED;
-	header = tcp.doff * 4;
-	if (header < sizeof(tcp) || pkt->l4 + header > pkt->end)
-		return WEFT_REASON_MALFORMED;
-	pkt->sport = bpf_ntohs(tcp.source);
-	pkt->dport = bpf_ntohs(tcp.dest);
-	pkt->seq = bpf_ntohl(tcp.seq);
-	pkt->ack_seq = bpf_ntohl(tcp.ack_seq);
-	pkt->payload = pkt->end - pkt->l4 - header;
-	pkt->tcp_flags = ((__u8 *)&tcp)[PACKET_TCP_FLAGS_OFFSET];
 	return WEFT_REASON_NONE;
 }
 
@@ -367,6 +432,8 @@ __noinline enum weft_reason packet_parse_transport(struct __sk_buff *skb, struct
 
 	if (!pkt)
 		return WEFT_REASON_INTERNAL;
+	if (pkt->whole)
+		return WEFT_REASON_NONE;
 	v6 = pkt->ethertype == PACKET_ETH_IPV6;
 
 	if (v6) {

@@ -37,7 +37,9 @@ struct http_answering {
 static __always_inline struct weft_http_pending
 http_from_pod_pending(const struct weft_http_flow *flow, __u32 number)
 {
-	const struct weft_http_pending *found = &flow->pending[number % WEFT_HTTP_PENDING];
+	const struct weft_http_pending *found = flow->alone.number == (__u16)number ?
+							&flow->alone :
+							&flow->pending[number % WEFT_HTTP_PENDING];
 	bool known = found->number == (__u16)number;
 	struct weft_http_pending pending = {
 		.head_ns = known ? found->head_ns : 0,
@@ -331,7 +333,8 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 		.pkt = pkt,
 		.arena = http_arena(),
 	};
-	__s64 acked;
+	__s64 acked = 0;
+	bool taken;
 
 	if (!pkt || !local || !a.read || !a.arena || !flow)
 		return TC_PASS;
@@ -348,10 +351,12 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 			flow->phase = WEFT_HTTP_PHASE_DENIED;
 			return http_from_pod_denied(skb, pkt);
 		}
-		if (acked > (__s64)flow->acked)
-			WRITE_ONCE(flow->acked, acked);
 	}
-	if (!http_flow_take(&flow->answer_busy)) {
+	/* First: what is written to the other program's line before it would have to get there. */
+	taken = http_flow_take(&flow->answer_busy);
+	if (acked > (__s64)flow->acked)
+		WRITE_ONCE(flow->acked, acked);
+	if (!taken) {
 		flow->answer_flags |= WEFT_HTTP_ANSWER_LOST;
 		return TC_PASS;
 	}

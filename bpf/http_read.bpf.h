@@ -49,8 +49,6 @@ struct http_read {
 	struct weft_request_event event;
 };
 
-enum { HTTP_NOWHERE = 0xffffffff };
-
 /*
  * A length from 1 to `max`, a power of two, unchanged, but so that kernel 6.1 knows its range: its
  * verifier learns nothing of a register from a comparison with a copy of it.

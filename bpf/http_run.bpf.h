@@ -4,8 +4,8 @@
  * one HTTP engine. Pure: it sees the arena, a run and bytes, no packet and no map, so that user
  * space compiles it as well - the tests run it beside the reference evaluator.
  *
- * Bytes come in a window of a few hundred. http_scan() goes on from `pos` until an action is due,
- * http_act() does it.
+ * Bytes come in a window of a few hundred. http_scan() goes on from `pos`, http_act() does what is
+ * due in between.
  */
 #ifndef WEFT_HTTP_RUN_BPF_H
 #define WEFT_HTTP_RUN_BPF_H
@@ -181,6 +181,9 @@ HTTP_GLOBAL int http_act(const struct weft_http_arena *arena, struct http_work *
 	run->state = action->state;
 	if (from == WEFT_HTTP_AUTHORITY)
 		http_start_path(arena, work);
+	if (run->section != from && work->target_end == HTTP_NOWHERE &&
+	    (run->section == WEFT_HTTP_QUERY || run->section == WEFT_HTTP_VERSION))
+		work->target_end = work->pos - 1;
 	switch (action->op) {
 	case WEFT_HTTP_OP_NEXT:
 		if (from == WEFT_HTTP_CHUNK_END)
@@ -189,6 +192,7 @@ HTTP_GLOBAL int http_act(const struct weft_http_arena *arena, struct http_work *
 	case WEFT_HTTP_OP_METHOD:
 		work->claim.method_set = action->arg;
 		run->method = action->extra;
+		work->target_at = work->pos;
 		break;
 	case WEFT_HTTP_OP_PATH:
 		if (from == WEFT_HTTP_AUTHORITY) {
@@ -254,20 +258,19 @@ HTTP_GLOBAL int http_act(const struct weft_http_arena *arena, struct http_work *
 	return event;
 }
 
-/* Scans and acts once. */
+/* Scans, up to something that the caller has to do. */
 static __always_inline enum http_event http_step(const struct weft_http_arena *arena,
 						 struct http_work *work)
 {
-	__u32 from = work->pos;
-	int acts = http_scan(arena, work);
+	int event = http_scan(arena, work);
 
-	if (acts < 0)
+	if (event < 0)
 		return http_deny(work, WEFT_REASON_INTERNAL);
 	if (work->cursor.lane || work->cursor.flags)
-		http_scan_finish(arena, work, from, acts);
+		http_scan_finish(arena, work, event == HTTP_ACT);
 	if (work->run.flags & WEFT_HTTP_RUN_HEAD && work->run.head_bytes > work->max_head)
 		return http_deny(work, WEFT_REASON_HTTP_HEAD_SIZE);
-	return acts ? http_act(arena, work) : HTTP_MORE;
+	return event == HTTP_ACT ? http_act(arena, work) : event;
 }
 
 /* By arithmetic: the verifier would follow every way to get it by comparisons. `word` is not 0. */
@@ -275,9 +278,12 @@ static __always_inline __u32 http_lowest_bit(__u64 word)
 {
 	__u64 bit = word & -word;
 
-	return !!(bit & 0xaaaaaaaaaaaaaaaaULL) | !!(bit & 0xccccccccccccccccULL) << 1 |
-	       !!(bit & 0xf0f0f0f0f0f0f0f0ULL) << 2 | !!(bit & 0xff00ff00ff00ff00ULL) << 3 |
-	       !!(bit & 0xffff0000ffff0000ULL) << 4 | !!(bit & 0xffffffff00000000ULL) << 5;
+	return (__u32)((bit & 0xaaaaaaaaaaaaaaaaULL) != 0) |
+	       (__u32)((bit & 0xccccccccccccccccULL) != 0) << 1 |
+	       (__u32)((bit & 0xf0f0f0f0f0f0f0f0ULL) != 0) << 2 |
+	       (__u32)((bit & 0xff00ff00ff00ff00ULL) != 0) << 3 |
+	       (__u32)((bit & 0xffff0000ffff0000ULL) != 0) << 4 |
+	       (__u32)((bit & 0xffffffff00000000ULL) != 0) << 5;
 }
 
 static __always_inline __u64 http_word(const struct weft_http_arena *arena,
@@ -357,6 +363,8 @@ static __always_inline void http_run_request(struct http_work *work)
 	http_run_idle(work);
 	__builtin_memset(&work->claim, 0, sizeof(work->claim));
 	work->claim.mask = mask;
+	work->target_at = HTTP_NOWHERE;
+	work->target_end = HTTP_NOWHERE;
 }
 
 #endif /* WEFT_HTTP_RUN_BPF_H */

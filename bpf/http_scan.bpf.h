@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From byte to byte: a scan goes on from `pos` until an action is due that http_act() has to do
+ * From byte to byte: a scan goes on from `pos`, and has http_act() do the actions that are due
  * (http_run.bpf.h). Beside it run lanes, and hashes of names. This is where the time goes.
  */
 #ifndef WEFT_HTTP_SCAN_BPF_H
@@ -8,13 +8,25 @@
 
 #include "http_table.bpf.h"
 
-/* Is there a byte below 0x20 or 0x7f among the eight? Those from 0x80 on do not count. */
-static __always_inline bool http_has_control(__u64 word)
-{
-	const __u64 ones = 0x0101010101010101ULL, high = 0x8080808080808080ULL;
-	__u64 del = word ^ ones * 0x7f;
+static const __u64 http_ones = 0x0101010101010101ULL;
 
-	return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & high;
+/*
+ * Marks a byte of the eight that is below 0x20, or 0x7f, by its highest bit; those from 0x80 on
+ * are not. Behind the first mark there may be false ones. 0: there is no such byte.
+ */
+static __always_inline __u64 http_find_control(__u64 word)
+{
+	__u64 del = word ^ http_ones * 0x7f;
+
+	return (((word - http_ones * 0x20) & ~word) | ((del - http_ones) & ~del)) & http_ones << 7;
+}
+
+/* How many bytes stand before the first mark. */
+static __always_inline __u32 http_before_mark(__u64 marks)
+{
+	__u64 before = (marks & -marks) - 1;
+
+	return ((before >> 7) & http_ones) * http_ones >> 56;
 }
 
 /*
@@ -46,7 +58,7 @@ HTTP_GLOBAL int http_lane_scan(const struct weft_http_arena *arena, struct http_
 		class = http_at(arena, classes + work->window[pos & (HTTP_WINDOW - 1)], 1);
 		if (!class)
 			break;
-		cell = http_at(arena, next + ((__u64)now * section->class_count + *class) * 2, 2);
+		cell = http_at(arena, next + (__u64)now * WEFT_HTTP_ROW + *class * 2UL, 2);
 		if (!cell)
 			break;
 		now = *cell;
@@ -73,6 +85,7 @@ static __always_inline void http_lanes_finish(const struct weft_http_arena *aren
 {
 	const struct weft_http_section *section;
 	const __u16 *set;
+	__u32 rows;
 
 	for (int i = 0; i < WEFT_HTTP_LANES; i++) {
 		sets[i + 1] = 0;
@@ -81,9 +94,10 @@ static __always_inline void http_lanes_finish(const struct weft_http_arena *aren
 		if (!section)
 			continue;
 		lane = section->lane;
+		rows = (section->class_count * 2U + WEFT_HTTP_ROW - 1) / WEFT_HTTP_ROW ?: 1;
 		set = http_at(arena,
 			      (__u64)work->run.program + section->actions +
-				      work->claim.lane_state[i] * 2,
+				      work->claim.lane_state[i] / rows * 2,
 			      2);
 		if (set)
 			sets[i + 1] = *set;
@@ -124,16 +138,24 @@ HTTP_GLOBAL int http_hash_name(struct http_work *work, __u32 from, __u32 to)
 	return 0;
 }
 
-/*
- * Does what most actions come to while the scan goes on: to read a digit, or to go to another
- * section that has nothing beside it. False: it is http_act()'s.
- */
-static __always_inline bool http_scan_acts(const struct weft_http_arena *arena,
-					   struct http_work *work,
-					   const struct weft_http_action *action, __u32 byte)
+/* Are the bytes here part of a name that is compared? */
+static __always_inline bool http_scan_hashes(const struct http_work *work)
 {
-	const struct weft_http_section *section;
+	return work->cursor.flags & WEFT_HTTP_SECTION_AUTHORITY ||
+	       (work->cursor.flags & WEFT_HTTP_SECTION_HOST &&
+		work->run.flags & WEFT_HTTP_RUN_ABSOLUTE);
+}
 
+/* Does something else read the bytes of this section, too? Then none may be skipped. */
+static __always_inline bool http_scan_has_others(const struct http_work *work)
+{
+	return work->cursor.lane || http_scan_hashes(work);
+}
+
+/* Reads a digit while the scan goes on, as these come in numbers. False: it is http_act()'s. */
+static __always_inline bool http_scan_digit(struct http_work *work,
+					    const struct weft_http_action *action, __u32 byte)
+{
 	if (action->op == WEFT_HTTP_OP_STATUS_DIGIT) {
 		work->run.status = work->run.status * 10 + byte - '0';
 		return true;
@@ -143,37 +165,38 @@ static __always_inline bool http_scan_acts(const struct weft_http_arena *arena,
 		work->run.length = work->run.length * 10 + byte - '0';
 		return true;
 	}
-	if (action->op != WEFT_HTTP_OP_NEXT || work->cursor.section == WEFT_HTTP_CHUNK_END ||
-	    work->cursor.flags || work->cursor.lane)
-		return false;
-	section = http_section(arena, work, action->section);
-	if (!section || section->lane || section->flags)
-		return false;
-	work->run.section = action->section;
-	http_cursor_set(&work->cursor, section, action->section, work->run.program);
-	return true;
+	return false;
 }
 
+/* In http_run.bpf.h. */
+HTTP_GLOBAL int http_act(const struct weft_http_arena *arena, struct http_work *work);
+
 /*
- * Reads on until an action is due (then returns 1), or some HTTP_SCAN bytes, or many more where
- * bytes may be skipped (0). -1: the tables cannot be read.
+ * Reads on until something is due that is not between http_scan() and http_act(): returns what, or
+ * HTTP_MORE after some HTTP_SCAN bytes, or many more where bytes may be skipped. HTTP_ACT: an
+ * action is due, but what else reads the bytes has to be done before. -1: the tables cannot be
+ * read.
  */
 HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work *work)
 {
-	__u32 pos, state, byte = 0;
-	int acts = 0;
+	int event = HTTP_MORE;
+	__u32 pos, byte = 0;
+	__u64 state;
 
 	if (!arena || !work)
 		return -1;
-	if (work->cursor.lane || work->cursor.flags)
+	if (http_scan_has_others(work))
 		work->cursor.skip = WEFT_HTTP_NO_SKIP;
 	pos = work->pos;
 	state = work->run.state;
+	work->since = pos;
+	work->run.head_bytes -= pos;
 	for (int i = 0; i < HTTP_SCAN; i++) {
 		const volatile struct http_work *fresh = work;
 		const struct weft_http_action *action;
 		const __u8 *class;
 		const __u16 *cell;
+		__u64 column;
 
 		/*
 		 * Says nothing new, but makes the verifier forget how far it has come; as
@@ -183,19 +206,26 @@ HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work 
 		pos &= 0xffff;
 		if (pos >= fresh->filled)
 			break;
-		if (state == fresh->cursor.skip && pos + 8 <= fresh->filled &&
-		    !http_has_control(http_word_at(work, pos))) {
-			pos += 8;
-			continue;
+		if (state == fresh->cursor.skip && pos + 8 <= fresh->filled) {
+			__u64 marks = http_find_control(http_word_at(work, pos));
+
+			if (!marks) {
+				pos += 8;
+				continue;
+			}
+			pos += http_before_mark(marks);
 		}
 		byte = work->window[pos & (HTTP_WINDOW - 1)];
 		class = http_at(arena, (__u64)fresh->cursor.classes + byte, 1);
 		if (!class)
 			return -1;
-		cell = http_at(arena,
-			       fresh->cursor.next +
-				       ((__u64)state * fresh->cursor.class_count + *class) * 2,
-			       2);
+		/*
+		 * The way from state to state is what a byte takes: it has to be short. All else is
+		 * done beside it.
+		 */
+		column = fresh->cursor.next + *class * 2UL;
+		asm volatile("" : "+r"(column));
+		cell = http_at(arena, state * WEFT_HTTP_ROW + column, 2);
 		if (!cell)
 			return -1;
 		state = *cell;
@@ -204,34 +234,41 @@ HTTP_GLOBAL int http_scan(const struct weft_http_arena *arena, struct http_work 
 			continue;
 		action = http_at(arena,
 				 fresh->cursor.actions +
-					 ((__u64)state - fresh->cursor.first_action) *
-						 sizeof(*action),
+					 (state - fresh->cursor.first_action) * sizeof(*action),
 				 sizeof(*action));
 		if (!action)
 			return -1;
-		if (!http_scan_acts(arena, work, action, byte)) {
-			acts = 1;
-			break;
+		if (http_scan_digit(work, action, byte)) {
+			state = action->state;
+			continue;
 		}
-		state = action->state;
+		work->run.state = state;
+		work->byte = byte;
+		work->pos = pos;
+		event = http_scan_has_others(work) ? HTTP_ACT : http_act(arena, work);
+		if (event == HTTP_MORE)
+			work->since = pos;
+		state = work->run.state;
+		if (event != HTTP_MORE || http_scan_has_others(work))
+			break;
 	}
-	work->run.head_bytes += pos - work->pos;
+	work->run.head_bytes += pos;
 	work->pos = pos;
 	work->run.state = state;
-	work->byte = byte;
-	return acts;
+	return event;
 }
 
-/* What the bytes of a scan mean beside the states. `acts`: the last one led to an action. */
+/*
+ * What the bytes of the section in a scan mean beside the states. `acts`: the last one led to an
+ * action.
+ */
 static __always_inline void http_scan_finish(const struct weft_http_arena *arena,
-					     struct http_work *work, __u32 from, bool acts)
+					     struct http_work *work, bool acts)
 {
 	if (work->cursor.lane)
-		http_lanes(arena, work, from);
-	if (work->cursor.flags & WEFT_HTTP_SECTION_AUTHORITY ||
-	    (work->cursor.flags & WEFT_HTTP_SECTION_HOST &&
-	     work->run.flags & WEFT_HTTP_RUN_ABSOLUTE))
-		http_hash_name(work, from, work->pos - acts);
+		http_lanes(arena, work, work->since);
+	if (http_scan_hashes(work))
+		http_hash_name(work, work->since, work->pos - acts);
 }
 
 #endif /* WEFT_HTTP_SCAN_BPF_H */

@@ -26,6 +26,8 @@ enum http_number {
 	HTTP_SIZE_DIGITS = 16,	 /* of a chunk's size */
 };
 
+enum { HTTP_NOWHERE = 0xffffffff };
+
 /* No body or chunk is longer: stream offsets must not wrap. */
 #define HTTP_LENGTH_MAX (1ULL << 60)
 
@@ -36,6 +38,7 @@ enum http_event {
 	HTTP_DATA = 2,	  /* run.length bytes of a chunk follow */
 	HTTP_MESSAGE = 3, /* a chunked body is complete */
 	HTTP_DENIED = 4,  /* see `reason` */
+	HTTP_ACT = 5,	  /* of http_scan() only */
 };
 
 /* The section that the run is in, with offsets in the arena. */
@@ -43,7 +46,6 @@ struct http_cursor {
 	__u32 classes;
 	__u32 next;
 	__u32 actions;
-	__u32 class_count;
 	__u32 first_action;
 	__u32 skip;
 	__u8 section;
@@ -64,8 +66,11 @@ struct http_work {
 	__u32 sections; /* of its sections */
 	__u32 section_count;
 	__u32 max_head;
-	__u32 byte;	/* the last one read */
-	__u64 name_key; /* secret of the hashes of names; the same for all of a request */
+	__u32 byte;	  /* the last one that led to an action */
+	__u32 since;	  /* where in the window the last scan began to read the section it is in */
+	__u32 target_at;  /* where in the window the last request's target begins */
+	__u32 target_end; /* and its path ends; HTTP_NOWHERE: it has not yet */
+	__u64 name_key;	  /* secret of the hashes of names; the same for all of a request */
 	union {
 		__u8 window[HTTP_WINDOW + 8]; /* so that a word may be read anywhere */
 		__u64 words[HTTP_WINDOW / 8 + 1];
@@ -132,7 +137,6 @@ static __always_inline void http_cursor_set(struct http_cursor *cursor,
 	cursor->classes = program + section->classes;
 	cursor->next = program + section->next;
 	cursor->actions = program + section->actions;
-	cursor->class_count = section->class_count;
 	cursor->first_action = section->first_action;
 	cursor->skip = section->skip;
 	cursor->flags = section->flags;

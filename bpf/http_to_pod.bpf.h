@@ -80,7 +80,7 @@ static __noinline bool http_to_pod_head(struct http_reading *r)
 	struct http_work *work = &read->work;
 	struct weft_http_flow *flow = r->flow;
 	struct weft_http_run *run = &work->run;
-	__u32 at = http_read_at(read), reason;
+	__u32 at = http_read_at(read), reason, waiting;
 
 	reason = http_check_head(work);
 	read->rule = reason ? 0 : http_judge(r->arena, work);
@@ -88,10 +88,14 @@ static __noinline bool http_to_pod_head(struct http_reading *r)
 		reason = WEFT_REASON_NO_HTTP_RULE;
 	if (reason && http_deny_reading(r, reason))
 		return true;
-	if (read->requests - READ_ONCE(flow->answers) < WEFT_HTTP_PENDING) {
+	waiting = read->requests - READ_ONCE(flow->answers);
+	if (waiting < WEFT_HTTP_PENDING) {
 		struct weft_http_pending *pending =
-			&flow->pending[read->requests % WEFT_HTTP_PENDING];
+			waiting ? &flow->pending[read->requests % WEFT_HTTP_PENDING] : &flow->alone;
 
+		/* What it says is of 2^16 requests ago. */
+		if (waiting && flow->alone.number == (__u16)read->requests)
+			flow->alone.number ^= 0x8000;
 		pending->head_ns = bpf_ktime_get_ns();
 		pending->rule = read->rule;
 		pending->number = read->requests;
@@ -146,16 +150,17 @@ static __noinline bool http_to_pod_start(struct http_reading *r)
 	return false;
 }
 
-/* Where the target stands, for events. */
-static __always_inline void http_to_pod_path(struct http_read *read, __u8 from)
+/* Where the target stands, for events; from the window to the segment. */
+static __always_inline void http_to_pod_path(struct http_read *read)
 {
-	__u8 to = read->work.run.section;
+	struct http_work *work = &read->work;
 
-	if (from == WEFT_HTTP_METHOD && to != from)
-		read->path_at = http_read_at(read);
-	else if ((to == WEFT_HTTP_QUERY || to == WEFT_HTTP_VERSION) && from != to &&
-		 read->path_end == HTTP_NOWHERE)
-		read->path_end = http_read_at(read) - 1;
+	if (work->target_at != HTTP_NOWHERE)
+		read->path_at = read->base + work->target_at;
+	if (work->target_end != HTTP_NOWHERE && read->path_end == HTTP_NOWHERE)
+		read->path_end = read->base + work->target_end;
+	work->target_at = HTTP_NOWHERE;
+	work->target_end = HTTP_NOWHERE;
 }
 
 /* True: the reading is over. */
@@ -210,7 +215,6 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 	struct http_work *work = &read->work;
 	__u32 at = http_read_at(read);
 	enum http_event event;
-	__u8 from;
 
 	if (at >= read->limit || read->phase == WEFT_HTTP_PHASE_OPAQUE)
 		return 1;
@@ -235,10 +239,8 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 	}
 	if (http_to_pod_fill(r))
 		return 1;
-	from = work->run.section;
 	event = http_step(r->arena, work);
-	if (work->run.section != from)
-		http_to_pod_path(read, from);
+	http_to_pod_path(read);
 	switch (event) {
 	case HTTP_MORE:
 		return 0;
@@ -250,7 +252,7 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 	case HTTP_MESSAGE:
 		http_run_idle(work);
 		return 0;
-	case HTTP_DENIED:
+	default:
 		return http_deny_reading(r, work->reason), 1;
 	}
 	return 1;
@@ -316,6 +318,8 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 	read->head_at = HTTP_NOWHERE;
 	read->path_at = HTTP_NOWHERE;
 	read->path_end = HTTP_NOWHERE;
+	read->work.target_at = HTTP_NOWHERE;
+	read->work.target_end = HTTP_NOWHERE;
 	read->mark = 0;
 	read->through = 0;
 	http_read_jump(read, at);

@@ -517,7 +517,7 @@ WEFT_ASSERT_SIZE(weft_http_program, 2328);
 WEFT_ASSERT_SIZE(weft_http_run, 32);
 WEFT_ASSERT_SIZE(weft_http_claim, 104);
 WEFT_ASSERT_SIZE(weft_http_key, 36);
-WEFT_ASSERT_SIZE(weft_http_flow, 888);
+WEFT_ASSERT_SIZE(weft_http_flow, 936);
 WEFT_ASSERT_SIZE(weft_request_key, 16);
 WEFT_ASSERT_SIZE(weft_request, 16);
 WEFT_ASSERT_SIZE(weft_latency_key, 16);

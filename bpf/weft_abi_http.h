@@ -8,8 +8,11 @@
  * The automaton. A program has sections; a section has a map byte -> class and a table of
  * next states. A run is in one state of one section; it starts a section in state 0. Per byte:
  *
- *	state = next[state * class_count + classes[byte]]
+ *	state = next[state * WEFT_HTTP_ROW / 2 + classes[byte]]
  *	if (state >= first_action) do actions[state - first_action], which says where to go on
+ *
+ * A state's number is the place of its row in `next`, which takes as many units of WEFT_HTTP_ROW
+ * bytes as its classes need: to multiply it out would be a third of what a byte takes.
  *
  * The byte that leads to an action is consumed. What has no valid next byte leads to DENY.
  *
@@ -33,6 +36,7 @@
 
 enum weft_http_limit {
 	WEFT_HTTP_ARENA = 16 << 20,	 /* bytes of weft_http */
+	WEFT_HTTP_ROW = 16,		 /* bytes: rows of tables begin at multiples of it */
 	WEFT_HTTP_UNIT = 64,		 /* programs begin at multiples of it; offset 0 = none */
 	WEFT_HTTP_PROGRAM_MAX = 2 << 20, /* bytes of one program */
 	WEFT_HTTP_WORDS = 8,
@@ -135,10 +139,11 @@ struct weft_http_action {
 /* Offsets are in bytes from the program's start; tables are aligned to their elements. */
 struct weft_http_section {
 	__u32 classes; /* u8[256] */
-	__u32 next;    /* u16[state_count][class_count], first_action rows */
-	__u32 actions; /* struct weft_http_action[]; of a lane: u16[first_action], its sets */
+	__u32 next;    /* u16[], first_action * WEFT_HTTP_ROW bytes */
+	__u32 actions; /* struct weft_http_action[]; of a lane: u16[], the sets of its states, row
+			  by row */
 	__u16 class_count;
-	__u16 first_action; /* number of states that are no actions */
+	__u16 first_action; /* states from here on are actions */
 	/*
 	 * A state that every byte from 0x20 to 0xff but 0x7f leads back to, so that the run may
 	 * skip; WEFT_HTTP_NO_SKIP = none.
@@ -259,45 +264,55 @@ struct weft_http_key {
 
 /*
  * Stream offsets are 64 bit and count from the first byte behind the SYN. The program towards
- * the pod writes what concerns the client's bytes, the one towards the client the rest.
+ * the pod writes what concerns the client's bytes, the one towards the client the rest - on
+ * another CPU as often as not, and cache lines that wander cost more than the reading. So what one
+ * of them writes and the other one reads with each segment is one line in each direction: in an
+ * element of the map 88 bytes stand before this, and its size is a multiple of a line's.
  */
 struct weft_http_flow {
+	/* written towards the pod, read by both */
+	__u64 next;	/* next byte to read; all before are judged, bodies in advance */
+	__u32 requests; /* heads that the server got */
 	__u32 client_isn;
 	__u32 server_isn;
-	__u32 pending_isn; /* of the last SYN */
-	__u32 src_identity;
-	__u32 src_workload;
-	__u32 dst_workload;
 	__u8 phase;	     /* enum weft_http_phase */
 	__u8 denied_reason;  /* enum weft_reason */
 	__u8 forbidden;	     /* 1: denied by a 403, which the client may need again */
 	__u8 forbidden_head; /* 1: without a body */
-	/* towards the pod */
-	__u32 busy;	    /* 1: a program reads the client's bytes */
-	__u64 next;	    /* next byte to read; all before are judged, bodies in advance */
-	__u64 denied_ns;    /* since when a denied request waits for earlier answers; 0 = none */
-	__u64 pieces_start; /* where the first of `pieces` begins */
-	__u16 piece_first;  /* pieces[n % WEFT_HTTP_PIECES] is the oldest */
-	__u16 piece_count;
-	__u32 requests;	  /* heads that the server got */
-	__u32 unverified; /* segments dropped because nothing tells whether they are copies */
-	__u32 path_len;	  /* bytes in `path` */
-	struct weft_http_run run;
-	struct weft_http_claim claim;
-	struct weft_http_piece pieces[WEFT_HTTP_PIECES];
-	/* request n is at n % WEFT_HTTP_PENDING unless too many are waiting */
-	struct weft_http_pending pending[WEFT_HTTP_PENDING];
-	char path[WEFT_HTTP_PATH_LEN]; /* of the last request, if it is wanted */
-	/* towards the client */
+	/* the last request that was alone when its head was complete */
+	struct weft_http_pending alone;
+	/* written towards the client, read by both */
 	__u64 acked;	   /* all before it is the server's */
 	__u64 server_next; /* behind the last byte that the server sent */
-	__u64 answer_next; /* next byte of the answers to read */
-	__u32 answer_busy; /* 1: a program reads the server's bytes */
 	__u32 answers;	   /* final answers that are complete */
-	__u32 answers_begun;
 	__u8 answer_flags; /* enum weft_http_answer_flag */
 	__u8 pad[3];
+	/* seldom written */
+	__u32 pending_isn; /* of the last SYN */
+	__u32 src_identity;
+	__u32 src_workload;
+	__u32 dst_workload;
+	__u32 unverified; /* segments dropped because nothing tells whether they are copies */
+	__u32 path_len;	  /* bytes in `path` */
+	__u64 denied_ns;  /* since when a denied request waits for earlier answers; 0 = none */
+	__u8 line_pad[8];
+	/* request n is at n % WEFT_HTTP_PENDING unless it is `alone`, or too many are waiting */
+	struct weft_http_pending pending[WEFT_HTTP_PENDING];
+	/* towards the pod */
+	struct weft_http_claim claim;
+	struct weft_http_run run;
+	__u64 pieces_start; /* where the first of `pieces` begins */
+	__u32 busy;	    /* 1: a program reads the client's bytes */
+	__u16 piece_first;  /* pieces[n % WEFT_HTTP_PIECES] is the oldest */
+	__u16 piece_count;
+	struct weft_http_piece pieces[WEFT_HTTP_PIECES];
+	/* towards the client */
 	struct weft_http_run answer;
+	__u64 answer_next; /* next byte of the answers to read */
+	__u32 answer_busy; /* 1: a program reads the server's bytes */
+	__u32 answers_begun;
+	char path[WEFT_HTTP_PATH_LEN]; /* of the last request, if it is wanted */
+	__u8 size_pad[24];
 };
 
 /* weft_request: requests that were let through, per CPU; counted when answered. */

@@ -99,16 +99,20 @@ static uint32_t emit_classes(struct emission *emission, const struct http_table 
 
 static uint32_t emit_next(struct emission *emission, const struct http_table *table)
 {
-	size_t count = (size_t)table->state_count * table->class_count, i;
-	size_t offset = emit_room(emission, count * sizeof(uint16_t), 64);
+	uint32_t stride = http_table_stride(table), first_action = table->state_count * stride;
+	size_t offset = emit_room(emission, (size_t)first_action * WEFT_HTTP_ROW, 64);
 	uint16_t *next = (uint16_t *)(emission->bytes + offset);
+	uint32_t state, class;
 
-	for (i = 0; i < count; i++) {
-		uint32_t number = table->next[i] & HTTP_NUMBER;
+	for (state = 0; state < table->state_count; state++) {
+		for (class = 0; class < table->class_count; class ++) {
+			uint32_t target = table->next[state * table->class_count + class];
+			uint32_t number = target & HTTP_NUMBER;
 
-		if (table->next[i] & HTTP_ACT)
-			number += table->state_count;
-		next[i] = (uint16_t)number;
+			next[class] = (uint16_t)(target & HTTP_ACT ? first_action + number :
+								     number * stride);
+		}
+		next += stride * (WEFT_HTTP_ROW / sizeof(*next));
 	}
 	return (uint32_t)offset;
 }
@@ -121,12 +125,14 @@ static uint32_t emit_actions(struct emission *emission, const struct http_table 
 
 	for (i = 0; i < count; i++) {
 		const struct http_step *step = http_table_action(table, (uint32_t)i);
+		uint32_t to = step->section == HTTP_HERE ? section : step->section;
 		struct weft_http_action *action;
 
 		action = (struct weft_http_action *)(emission->bytes + offset) + i;
 		action->op = (uint8_t)step->op;
-		action->section = (uint8_t)(step->section == HTTP_HERE ? section : step->section);
-		action->state = (uint16_t)step->state;
+		action->section = (uint8_t)to;
+		action->state = (uint16_t)(step->state *
+					   http_table_stride(&emission->compiler->sections[to]));
 		action->arg = step->has_set ? emit_set(emission, step->set) : (uint16_t)step->arg;
 		action->extra = (uint8_t)step->extra;
 	}
@@ -148,7 +154,7 @@ static void emit_section(struct emission *emission, unsigned int index)
 	const struct http_table *table = &emission->compiler->sections[index];
 	struct weft_http_section section = {
 		.class_count = (uint16_t)table->class_count,
-		.first_action = (uint16_t)table->state_count,
+		.first_action = (uint16_t)(table->state_count * http_table_stride(table)),
 		.skip = http_table_skip(table),
 		.flags = table->flags,
 		.lane = table->lane,

@@ -83,6 +83,8 @@ const struct http_step *http_table_action(const struct http_table *table, uint32
 void http_grammar_finish(struct http_table *grammar);
 /* The same, when the table is to be a section: it does not care what belongs to a subject. */
 void http_table_finish(struct http_table *table);
+/* Units of WEFT_HTTP_ROW bytes from the row of one state to the next, by which numbers count. */
+uint32_t http_table_stride(const struct http_table *table);
 /* Bytes in a program. */
 size_t http_table_size(const struct http_table *table);
 /* As weft_http_section.skip. */

@@ -133,7 +133,8 @@ static bool product_fill(struct product *product, bool lane, size_t size)
 		if (lane)
 			product_lane_set(product, &pair, state, table->state_capacity);
 		table->state_count++;
-		if (product->pairs.count + table->actions.count >= WEFT_HTTP_NO_SKIP ||
+		if (product->pairs.count * http_table_stride(table) + table->actions.count >=
+			    WEFT_HTTP_NO_SKIP ||
 		    http_table_size(table) > size)
 			return false;
 	}

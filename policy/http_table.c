@@ -162,10 +162,16 @@ void http_table_finish(struct http_table *table)
 	http_grammar_finish(table);
 }
 
+uint32_t http_table_stride(const struct http_table *table)
+{
+	return (table->class_count * (uint32_t)sizeof(uint16_t) + WEFT_HTTP_ROW - 1) /
+	       WEFT_HTTP_ROW;
+}
+
 size_t http_table_size(const struct http_table *table)
 {
 	return sizeof(table->classes) +
-	       (size_t)table->state_count * table->class_count * sizeof(uint16_t) +
+	       (size_t)table->state_count * http_table_stride(table) * WEFT_HTTP_ROW +
 	       table->actions.count * sizeof(struct weft_http_action) +
 	       (table->sets ? table->state_count * sizeof(uint16_t) : 0) +
 	       table->set_count * sizeof(struct weft_http_set);
@@ -188,7 +194,7 @@ uint16_t http_table_skip(const struct http_table *table)
 
 	for (state = 0; state < table->state_count && !table->lane; state++)
 		if (state_skips(table, state))
-			return (uint16_t)state;
+			return (uint16_t)(state * http_table_stride(table));
 	return WEFT_HTTP_NO_SKIP;
 }
 

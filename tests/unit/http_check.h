@@ -17,9 +17,11 @@ static inline void runner_check_section(const struct http_program *program,
 					const struct weft_http_section *section, bool lane)
 {
 	const uint16_t *next = (const uint16_t *)(program->bytes + section->next);
-	size_t cells = (size_t)section->first_action * section->class_count, i, actions = 0;
+	unsigned int rows = (section->class_count * 2U + WEFT_HTTP_ROW - 1) / WEFT_HTTP_ROW;
+	size_t cells = (size_t)section->first_action * WEFT_HTTP_ROW / 2, i, actions = 0;
 
-	assert_int_equal(section->next % 2, 0);
+	assert_int_equal(section->first_action % rows, 0);
+	assert_int_equal(section->next % WEFT_HTTP_ROW, 0);
 	assert_int_equal(section->actions % 2, 0);
 	assert_true(section->classes + 256 <= program->size);
 	assert_true(section->next + cells * 2 <= program->size);
@@ -29,7 +31,9 @@ static inline void runner_check_section(const struct http_program *program,
 		if (next[i] >= section->first_action + actions)
 			actions = next[i] - section->first_action + 1u;
 	assert_true(lane ? !actions : actions);
-	assert_true(section->actions + (lane ? section->first_action * 2u : actions * 8) <=
+	for (i = 0; i < cells; i++)
+		assert_true(next[i] >= section->first_action || next[i] % rows == 0);
+	assert_true(section->actions + (lane ? section->first_action / rows * 2u : actions * 8) <=
 		    program->size);
 	for (i = 0; i < actions; i++) {
 		const struct weft_http_action *action =
@@ -47,7 +51,7 @@ static inline void runner_check_section(const struct http_program *program,
 	if (section->skip != WEFT_HTTP_NO_SKIP)
 		for (i = 0x20; i < 256; i++)
 			if (i != 0x7f)
-				assert_int_equal(next[section->skip * section->class_count +
+				assert_int_equal(next[section->skip * WEFT_HTTP_ROW / 2 +
 						      program->bytes[section->classes + i]],
 						 section->skip);
 }

@@ -142,7 +142,7 @@ static void test_fixed_sections(void **state)
 		assert_int_equal(sections[0]->skip, sections[1]->skip);
 		assert_memory_equal(programs[0]->bytes + sections[0]->classes,
 				    programs[1]->bytes + sections[1]->classes, 256);
-		cells = (size_t)sections[0]->first_action * sections[0]->class_count;
+		cells = (size_t)sections[0]->first_action * WEFT_HTTP_ROW / 2;
 		next = (const uint16_t *)(programs[0]->bytes + sections[0]->next);
 		assert_memory_equal(next, programs[1]->bytes + sections[1]->next, cells * 2);
 		for (actions = 0, j = 0; j < cells; j++)

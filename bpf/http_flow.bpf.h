@@ -149,15 +149,28 @@ static __always_inline __u32 http_flow_server_seq(const struct weft_http_flow *f
 	return flow->server_isn + 1 + (__u32)offset;
 }
 
-/* One program at a time reads a direction. 0: another CPU has it and does not let go. */
-__noinline int http_flow_take(__u32 *busy)
+struct http_flow_wait {
+	__u32 *busy;
+	bool taken;
+};
+
+static long http_flow_try(__u32 index __attribute__((unused)), void *context)
 {
-	if (!busy)
-		return 0;
-	for (int i = 0; i < HTTP_FLOW_PATIENCE; i++)
-		if (!__sync_val_compare_and_swap(busy, 0, 1))
-			return 1;
-	return 0;
+	struct http_flow_wait *wait = context;
+
+	wait->taken = !__sync_val_compare_and_swap(wait->busy, 0, 1);
+	return wait->taken;
+}
+
+/* One program at a time reads a direction. False: another CPU has it and does not let go. */
+static __always_inline bool http_flow_take(__u32 *busy)
+{
+	struct http_flow_wait wait = { .busy = busy };
+
+	if (!__sync_val_compare_and_swap(busy, 0, 1))
+		return true;
+	bpf_loop(HTTP_FLOW_PATIENCE, http_flow_try, &wait, 0);
+	return wait.taken;
 }
 
 static __always_inline void http_flow_release(__u32 *busy)

@@ -161,7 +161,7 @@ static __always_inline void http_pieces_acked(struct weft_http_flow *flow, __u64
 }
 
 /* Forgets what is remembered behind this offset: it was read, but will not be delivered. */
-static __noinline int http_pieces_cut(struct weft_http_flow *flow, __u64 end)
+__noinline int http_pieces_cut(struct weft_http_flow *flow, __u64 end)
 {
 	if (!flow)
 		return 0;
@@ -242,12 +242,13 @@ static long http_tag_walk_step(__u32 index __attribute__((unused)), void *contex
 }
 
 /* The tag of bytes [from, to) of the segment. Overwrites the window. */
-static __noinline __u64 http_read_tag(struct __sk_buff *skb, struct http_read *read, __u32 from,
-				      __u32 to)
+__noinline __u64 http_read_tag(struct __sk_buff *skb, struct http_read *read, __u32 from, __u32 to)
 {
 	struct http_tag_walk walk = { .skb = skb, .read = read, .from = from, .to = to };
 	__u32 rest;
 
+	if (!read)
+		return 0;
 	http_tag_begin(&read->tag, read->key);
 	read->work.filled = 0;
 	bpf_loop(1024, http_tag_walk_step, &walk, 0);

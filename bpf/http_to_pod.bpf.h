@@ -446,10 +446,13 @@ static __always_inline enum http_outcome http_to_pod_segment(struct http_reading
 
 static __always_inline int http_to_pod_conclude(struct http_reading *r, enum http_outcome outcome)
 {
+	int err = 0;
+
 	if (outcome == HTTP_REFUSE)
 		outcome = http_to_pod_refuse(r);
-	if (r->read->would_deny)
-		http_to_pod_end(r, false);
+	/* A place of its own for each would be looked at by the verifier for each. */
+	if (r->read->would_deny || outcome == HTTP_REFUSE || outcome == HTTP_RESET)
+		err = http_to_pod_end(r, outcome == HTTP_REFUSE);
 	switch (outcome) {
 	case HTTP_PASS:
 		return TC_PASS;
@@ -461,9 +464,8 @@ static __always_inline int http_to_pod_conclude(struct http_reading *r, enum htt
 	case HTTP_DROP:
 		return TC_DROP;
 	case HTTP_REFUSE:
-		return http_to_pod_end(r, true) ? TC_DROP : TC_PASS;
 	case HTTP_RESET:
-		return http_to_pod_end(r, false) ? TC_DROP : TC_PASS;
+		return err ? TC_DROP : TC_PASS;
 	}
 	return TC_DROP;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "loader/build.h"
 #include "loader/layout.h"
+#include "loader/load.h"
 #include "loader/maps_state.h"
 #include "loader/pins.h"
 
@@ -72,12 +73,10 @@ static int judge_load(struct bpf_object *object, const char *root)
 
 int loader_judge_http_open(const char *root)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "weft_bpf");
+	const struct loader_options options = { .root = root };
 	struct bpf_object *object;
 	char build[BUILD_ID_LEN];
-	const void *elf;
-	size_t size;
-	int fd;
+	int fd, err;
 
 	fd = pins_get(root, PINS_PROGRAMS, "weft_judge");
 	if (fd < 0)
@@ -86,10 +85,9 @@ int loader_judge_http_open(const char *root)
 	build_identify(build);
 	if (!build_is_pinned(root, build))
 		return -ESTALE;
-	elf = build_object(&size);
-	object = bpf_object__open_mem(elf, size, &options);
-	if (!object)
-		return -errno;
+	err = load_open(&options, &object);
+	if (err)
+		return err;
 	fd = judge_load(object, root);
 	bpf_object__close(object);
 	return fd;

@@ -13,6 +13,7 @@
 #include <linux/magic.h>
 #include <bpf/bpf.h>
 #include "loader/build.h"
+#include "loader/load.h"
 #include "loader/log.h"
 #include "loader/maps_state.h"
 #include "loader/privileges.h"
@@ -132,25 +133,19 @@ static int loader_fill(const struct maps *maps, char error[LOADER_ERROR_LEN])
 static int loader_parse(const struct loader_options *options, struct bpf_object **object,
 			char build[BUILD_ID_LEN], char error[LOADER_ERROR_LEN])
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "weft_bpf");
-	const void *elf;
-	size_t size;
+	int err = load_open(options, object);
 
-	elf = build_object(&size);
 	build[0] = '\0';
 	if (!options->object)
 		build_identify(build);
-	*object = options->object ? bpf_object__open_file(options->object, &opts) :
-				    bpf_object__open_mem(elf, size, &opts);
-	if (!*object)
-		return log_fail(error, -errno, "cannot read the BPF object: %s", strerror(errno));
-	return 0;
+	return err ? log_fail(error, err, "cannot read the BPF object: %s", strerror(-err)) : 0;
 }
 
-static int loader_load(struct bpf_object *object, char error[LOADER_ERROR_LEN])
+static int loader_load(const struct loader_options *options, struct bpf_object *object,
+		       struct load *load, char error[LOADER_ERROR_LEN])
 {
 	struct utsname name = { .release = "?" };
-	int err = bpf_object__load(object);
+	int err = load_start(options, object, load);
 	char lacks[256];
 
 	if (!err)
@@ -169,35 +164,48 @@ static int loader_load(struct bpf_object *object, char error[LOADER_ERROR_LEN])
 }
 
 /* New programs, and maps where there are none. */
-static int loader_replace(struct loader *loader, struct bpf_object *object, const char *build,
-			  uint64_t *last, char error[LOADER_ERROR_LEN])
+static int loader_replace(struct loader *loader, const struct load *load, const char *build,
+			  char error[LOADER_ERROR_LEN])
 {
-	int err = loader_load(object, error);
+	int err = build_forget(loader->root);
+	size_t i;
 
-	loader_mark(last, &loader->timing.load_ns);
 	if (!err)
-		err = build_forget(loader->root);
-	if (!err)
-		err = adopt_take_maps(loader, object, error);
+		err = adopt_take_maps(loader, load->maps, error);
 	if (!err)
 		err = adopt_pin(loader, error);
-	if (!err)
-		err = programs_pin(loader, object, error);
+	for (i = 0; !err && i < LOAD_SHARES; i++)
+		err = programs_pin(loader, load->shares[i], error);
 	if (!err && build[0])
 		err = build_record(loader, build);
 	return err;
 }
 
 /* Maps and programs of our own beside those of another ABI version, which go on. */
-static int loader_stage(struct loader *loader, struct bpf_object *object, uint64_t *last,
+static int loader_stage(struct loader *loader, const struct load *load,
 			char error[LOADER_ERROR_LEN])
 {
-	int err = loader_load(object, error);
+	int err = adopt_take_maps(loader, load->maps, error);
+	size_t i;
+
+	for (i = 0; !err && i < LOAD_SHARES; i++)
+		err = programs_hold(loader, load->shares[i], error);
+	return err;
+}
+
+static int loader_renew(struct loader *loader, const struct loader_options *options,
+			struct bpf_object *object, const char *build, uint64_t *last,
+			char error[LOADER_ERROR_LEN])
+{
+	struct load load;
+	int err = loader_load(options, object, &load, error);
 
 	loader_mark(last, &loader->timing.load_ns);
 	if (!err)
-		err = adopt_take_maps(loader, object, error);
-	return err ? err : programs_hold(loader, object, error);
+		err = loader->staged_from ? loader_stage(loader, &load, error) :
+					    loader_replace(loader, &load, build, error);
+	load_close(&load);
+	return err;
 }
 
 /* Leaves loader->maps and loader->slots filled, and all of them pinned unless they are staged. */
@@ -216,11 +224,10 @@ static int loader_provide(struct loader *loader, const struct loader_options *op
 		reuse = loader->maps_adopted && build_is_pinned(loader->root, build) &&
 			programs_reuse(loader, object);
 	loader_mark(last, &loader->timing.adopt_ns);
-	if (!err && loader->staged_from)
-		err = loader_stage(loader, object, last, error);
-	else if (!err)
-		err = reuse ? adopt_take_maps(loader, object, error) :
-			      loader_replace(loader, object, build, last, error);
+	if (!err)
+		err = reuse && !loader->staged_from ?
+			      adopt_take_maps(loader, object, error) :
+			      loader_renew(loader, options, object, build, last, error);
 	bpf_object__close(object);
 	if (!err)
 		err = loader_fill(&loader->maps, error);

@@ -2,8 +2,10 @@
 /*
  * libbpf speaks through a print callback. Its messages go to the agent one level down; its
  * debug output (a line per relocation) goes nowhere. The first warning of an operation is
- * kept: it names the cause, the later ones only what did not happen because of it.
+ * kept: it names the cause, the later ones only what did not happen because of it. Programs
+ * are loaded by several threads, whose messages come one by one.
  */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 
 static void (*log_callback)(int level, const char *text);
 static char log_cause[LOADER_ERROR_LEN / 2];
+static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void loader_set_log(void (*log)(int level, const char *text))
 {
@@ -43,9 +46,11 @@ static int log_libbpf(enum libbpf_print_level level, const char *format, va_list
 	if (length < 0)
 		return length;
 	text[strcspn(text, "\n")] = '\0';
+	pthread_mutex_lock(&log_mutex);
 	if (level == LIBBPF_WARN && !log_cause[0])
 		snprintf(log_cause, sizeof(log_cause), "%.*s", (int)sizeof(log_cause) - 1, text);
 	log_tell(level == LIBBPF_WARN ? LOADER_LOG_INFO : LOADER_LOG_DEBUG, "%s", text);
+	pthread_mutex_unlock(&log_mutex);
 	return length;
 }
 

@@ -32,6 +32,8 @@ static int setup(void **state)
 	judge.names = names_new();
 	assert_int_equal(
 		reconcile_new(loader_maps(place_open(&place)), judge.names, &judge.reconcile), 0);
+	judge.program = loader_judge_http_open(place.root);
+	assert_true(judge.program >= 0);
 	*state = &judge;
 	return 0;
 }

@@ -107,6 +107,7 @@ static __noinline int http_flow_begin(struct weft_http_flow *flow, const struct 
 	flow->answers = 0;
 	flow->answers_begun = 0;
 	flow->answer_flags = 0;
+	flow->misses = 0;
 	__builtin_memset(&flow->answer, 0, sizeof(flow->answer));
 	barrier();
 	flow->phase = WEFT_HTTP_PHASE_READ;

@@ -354,8 +354,12 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 	}
 	/* First: what is written to the other program's line before it would have to get there. */
 	taken = http_flow_take(&flow->answer_busy);
-	if (acked > (__s64)flow->acked)
+	if (acked > (__s64)flow->acked) {
 		WRITE_ONCE(flow->acked, acked);
+		WRITE_ONCE(flow->misses, 0);
+	} else if (!pkt->payload && acked == (__s64)flow->acked && !flow->misses) {
+		WRITE_ONCE(flow->misses, 1);
+	}
 	if (!taken) {
 		flow->answer_flags |= WEFT_HTTP_ANSWER_LOST;
 		return TC_PASS;

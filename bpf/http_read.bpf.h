@@ -13,6 +13,8 @@
 enum http_read_number {
 	HTTP_READ_CHUNK = 8192,	 /* longer ones are pieces of their own, whatever they hold */
 	HTTP_READ_STEPS = 16384, /* scans per segment; what is beyond waits for the next copy */
+	HTTP_READ_MORE_FULL = WEFT_HTTP_MORE - 100, /* a segment may be 45 of them and their bodies
+						     */
 };
 
 /* The working memory of one program run; what stands in it is of an earlier one. */
@@ -34,6 +36,7 @@ struct http_read {
 	__u64 verify_start; /* see http_read_verify() */
 	__u64 verify_have;
 	__u64 verify_wanted;
+	__u32 verify_index;
 	__u32 verify_differs;
 	__u32 requests;
 	__u32 requests_before; /* the last head */
@@ -133,14 +136,76 @@ static __always_inline __u64 http_pieces_end(struct weft_http_flow *flow)
 				   flow->pieces_start;
 }
 
+static __always_inline struct weft_http_more *http_more_find(const struct weft_http_flow *flow,
+							     bool create)
+{
+	static const struct weft_http_more fresh;
+	struct weft_http_more_key key = {
+		.client_isn = flow->client_isn,
+		.server_isn = flow->server_isn,
+		.epoch = flow->pieces_epoch,
+	};
+	struct weft_http_more *more = bpf_map_lookup_elem(&weft_http_more, &key);
+
+	if (more || !create)
+		return more;
+	bpf_map_update_elem(&weft_http_more, &key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&weft_http_more, &key);
+}
+
+static __always_inline struct weft_http_piece *http_more_piece(struct weft_http_more *more, __u32 n)
+{
+	return &more->pieces[(more->first + n) & (WEFT_HTTP_MORE - 1)];
+}
+
+/* Remembers a piece that begins at `start` elsewhere: there is no room for it in the flow. */
+static __always_inline void http_more_add(const struct weft_http_flow *flow, __u64 start,
+					  const struct weft_http_piece *piece)
+{
+	struct weft_http_more *more = http_more_find(flow, true);
+
+	if (!more)
+		return;
+	if (!more->count || http_more_piece(more, more->count - 1)->end != start) {
+		more->start = start;
+		more->count = 0;
+	} else if (more->count >= WEFT_HTTP_MORE) {
+		more->start = http_more_piece(more, 0)->end;
+		more->first++;
+		more->count--;
+	}
+	*http_more_piece(more, more->count) = *piece;
+	more->count++;
+}
+
+/*
+ * Would the oldest piece be forgotten that the server lacks, if a segment more was read? It could
+ * not be told when it comes again, and the connection could not go on.
+ */
+static __always_inline bool http_pieces_are_full(const struct weft_http_flow *flow)
+{
+	struct weft_http_more *more;
+
+	if (!READ_ONCE(flow->misses) || flow->piece_count < WEFT_HTTP_PIECES)
+		return false;
+	more = http_more_find(flow, false);
+	return more && more->count >= HTTP_READ_MORE_FULL && more->start <= READ_ONCE(flow->acked);
+}
+
 /* Remembers what was read, up to this offset, as a piece; `tag` 0: a body. */
-static __always_inline void http_piece_add(struct weft_http_flow *flow, __u64 end, __u64 tag)
+__noinline int http_piece_add(struct weft_http_flow *flow, __u64 end, __u64 tag)
 {
 	struct weft_http_piece *piece;
 
+	if (!flow)
+		return 0;
 	if (flow->piece_count >= WEFT_HTTP_PIECES) {
-		/* The oldest goes: a copy of it could not be told any more. */
-		flow->pieces_start = http_piece(flow, 0)->end;
+		/* The oldest goes, and is of interest as long as the server does not have it. */
+		struct weft_http_piece oldest = *http_piece(flow, 0);
+
+		if (oldest.end > READ_ONCE(flow->acked))
+			http_more_add(flow, flow->pieces_start, &oldest);
+		flow->pieces_start = oldest.end;
 		flow->piece_first++;
 		flow->piece_count--;
 	}
@@ -148,6 +213,7 @@ static __always_inline void http_piece_add(struct weft_http_flow *flow, __u64 en
 	piece->end = end;
 	piece->tag = tag;
 	flow->piece_count++;
+	return 0;
 }
 
 /* Forgets all pieces when the server has them. */
@@ -170,8 +236,10 @@ __noinline int http_pieces_cut(struct weft_http_flow *flow, __u64 end)
 			break;
 		flow->piece_count--;
 	}
-	if (!flow->piece_count && flow->pieces_start > end)
+	if (!flow->piece_count && flow->pieces_start > end) {
 		flow->pieces_start = end;
+		flow->pieces_epoch++;
+	}
 	return 0;
 }
 
@@ -261,20 +329,35 @@ struct http_verify {
 	struct __sk_buff *skb;
 	struct http_read *read;
 	struct weft_http_flow *flow;
+	struct weft_http_more *more; /* NULL: everything is in the flow */
 };
 
 /* In the scratch memory and not on the stack: the verifier would follow every value. */
-static long http_verify_step(__u32 index, void *context)
+static long http_verify_step(__u32 index __attribute__((unused)), void *context)
 {
 	struct http_verify *verify = context;
 	struct weft_http_flow *flow = verify->flow;
 	struct http_read *read = verify->read;
+	struct weft_http_more *more = verify->more;
 	__u64 start = read->verify_start, have = read->verify_have, end, tag;
+	struct weft_http_piece *piece;
+	__u32 ring;
 
-	if (index >= flow->piece_count || have >= read->verify_wanted)
+	if (have >= read->verify_wanted)
 		return 1;
-	end = http_piece(flow, index)->end;
-	tag = http_piece(flow, index)->tag;
+	if (more && read->verify_index < more->count) {
+		piece = http_more_piece(more, read->verify_index);
+	} else {
+		ring = read->verify_index - (more ? more->count : 0);
+		if (more && !ring) /* there may be a gap, which the server has */
+			start = flow->pieces_start;
+		if (ring >= flow->piece_count)
+			return 1;
+		piece = http_piece(flow, ring);
+	}
+	end = piece->end;
+	tag = piece->tag;
+	read->verify_index++;
 	read->verify_start = end;
 	if (end <= have || start > have)
 		return 0;
@@ -305,12 +388,17 @@ static __always_inline int http_read_verify(struct __sk_buff *skb, struct weft_h
 	__u64 acked = READ_ONCE(flow->acked);
 
 	read->verify_start = flow->pieces_start;
+	read->verify_index = 0;
 	read->verify_wanted = read->offset + length;
 	read->verify_have = read->offset;
 	read->verify_differs = 0;
 	if (read->verify_have < acked)
 		read->verify_have = acked < read->verify_wanted ? acked : read->verify_wanted;
-	bpf_loop(WEFT_HTTP_PIECES, http_verify_step, &verify, 0);
+	if (read->verify_have < flow->pieces_start)
+		verify.more = http_more_find(flow, false);
+	if (verify.more)
+		read->verify_start = verify.more->start;
+	bpf_loop(WEFT_HTTP_MORE + WEFT_HTTP_PIECES, http_verify_step, &verify, 0);
 	if (read->verify_differs)
 		return -1;
 	return read->verify_have - read->offset;

@@ -425,6 +425,11 @@ static __always_inline enum http_outcome http_to_pod_segment(struct http_reading
 			return same ? HTTP_CUT : HTTP_DROP;
 		}
 	}
+	if (old < pkt->payload && http_pieces_are_full(flow)) {
+		stat_add(WEFT_STAT_HTTP_REORDERED);
+		read->limit = old;
+		return old ? HTTP_CUT : HTTP_DROP;
+	}
 	if (flow->phase == WEFT_HTTP_PHASE_HOLD && old < pkt->payload) {
 		if (READ_ONCE(flow->answer_flags) & WEFT_HTTP_ANSWER_LOST)
 			return http_to_pod_give_up(r, WEFT_REASON_HTTP_STATE_LOST);

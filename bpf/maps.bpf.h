@@ -232,6 +232,17 @@ struct {
 	__type(value, struct weft_http_flow);
 } weft_http_flow SEC(".maps") __weak;
 
+/*
+ * What has no room in weft_http_flow of what is remembered of unacknowledged bytes. Writer and
+ * reader: TC. Full: the longest unused go; a copy of those bytes cannot be told any more.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct weft_http_more_key);
+	__type(value, struct weft_http_more);
+} weft_http_more SEC(".maps") __weak;
+
 /* Requests by edge, rule, method and status. Writer: TC. Reader: agent. Full: as weft_edge. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);

@@ -48,6 +48,7 @@ enum weft_http_limit {
 	WEFT_HTTP_HEAD_DEFAULT = 16384, /* bytes of a head, request line to empty line */
 	WEFT_HTTP_HEAD_MAX = 65536,
 	WEFT_HTTP_PIECES = 16,
+	WEFT_HTTP_MORE = 256, /* a segment of 64 KB may be 45 pieces */
 	WEFT_HTTP_PENDING = 16,
 	WEFT_HTTP_PATH_LEN = 96, /* of a path in an event */
 	WEFT_HTTP_METHOD_LEN = 16,
@@ -245,6 +246,22 @@ struct weft_http_piece {
 	__u64 tag; /* keyed hash of the bytes; 0 = a body's, whatever they are */
 };
 
+/* weft_http_more: the connection whose pieces did not find room in weft_http_flow. */
+struct weft_http_more_key {
+	__u32 client_isn; /* together with the next, no other connection has them */
+	__u32 server_isn;
+	__u32 epoch; /* pieces_epoch */
+	__u32 pad;
+};
+
+/* Those that stand before the pieces of weft_http_flow. */
+struct weft_http_more {
+	__u64 start; /* where the first one begins */
+	__u32 first; /* pieces[n % WEFT_HTTP_MORE] is the oldest */
+	__u32 count;
+	struct weft_http_piece pieces[WEFT_HTTP_MORE];
+};
+
 /* A request that the server has got. */
 struct weft_http_pending {
 	__u64 head_ns; /* when its head was complete */
@@ -286,16 +303,18 @@ struct weft_http_flow {
 	__u64 server_next; /* behind the last byte that the server sent */
 	__u32 answers;	   /* final answers that are complete */
 	__u8 answer_flags; /* enum weft_http_answer_flag */
-	__u8 pad[3];
+	__u8 misses;	   /* 1: the server lacks what follows `acked`, and has said so again */
+	__u8 pad[2];
 	/* seldom written */
 	__u32 pending_isn; /* of the last SYN */
 	__u32 src_identity;
 	__u32 src_workload;
 	__u32 dst_workload;
-	__u32 unverified; /* segments dropped because nothing tells whether they are copies */
-	__u32 path_len;	  /* bytes in `path` */
-	__u64 denied_ns;  /* since when a denied request waits for earlier answers; 0 = none */
-	__u8 line_pad[8];
+	__u32 unverified;   /* segments dropped because nothing tells whether they are copies */
+	__u32 path_len;	    /* bytes in `path` */
+	__u64 denied_ns;    /* since when a denied request waits for earlier answers; 0 = none */
+	__u32 pieces_epoch; /* of what weft_http_more has; another one: nothing of it counts */
+	__u32 line_pad;
 	/* request n is at n % WEFT_HTTP_PENDING unless it is `alone`, or too many are waiting */
 	struct weft_http_pending pending[WEFT_HTTP_PENDING];
 	/* towards the pod */

@@ -19,7 +19,7 @@
 #define OK	"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 #define BODY	"POST /ok HTTP/1.1\r\nContent-Length: 40\r\n" FIELDS
 
-enum { ISN_OTHER = 0x12345678, BODY_LEN = 40, PIECES = 20, WIRE = 100 /* tcrun's */ };
+enum { ISN_OTHER = 0x12345678, BODY_LEN = 40, WIRE = 100 /* tcrun's */ };
 
 static const char forty[] = "0123456789GET /no HTTP/1.1\r\nHost: a\r\n\r\n!";
 
@@ -125,45 +125,6 @@ static void test_overlap(void **state)
 	assert_int_equal(play_client(play, 0, text, 10, PSH), PLAY_PASSED);
 	assert_int_equal(play_client(play, 0, DENIED ALLOWED, 2 * half, PSH), PLAY_RESET);
 	assert_int_equal(play_denials(play, WEFT_REASON_RETRANSMISSION), 1);
-}
-
-/* Cut elsewhere than before: that it is a copy cannot be told, so it is not delivered. */
-static void test_unverifiable(void **state)
-{
-	struct play *play = play_require(state);
-	int i;
-
-	play_open(play);
-	assert_int_equal(play_tries(play, ALLOWED), PLAY_PASSED);
-	for (i = 0; i < 8; i++)
-		assert_int_equal(play_client(play, 3, &ALLOWED[3], 7, PSH), PLAY_DROPPED);
-	assert_int_equal(tcrun_stat(play->run, WEFT_STAT_HTTP_UNVERIFIED), 8);
-	/* What came in the end does not count any more. */
-	play->said = strlen(ALLOWED);
-	play_ack(play);
-	assert_int_equal(play_tries(play, ALLOWED), PLAY_PASSED);
-	for (i = 0; i < 8; i++)
-		assert_int_equal(play_client(play, play->said + 3, &ALLOWED[3], 7, PSH),
-				 PLAY_DROPPED);
-	assert_int_equal(play_client(play, play->said + 3, &ALLOWED[3], 7, PSH), PLAY_RESET);
-	assert_int_equal(play_denials(play, WEFT_REASON_HTTP_UNVERIFIABLE), 1);
-}
-
-/* More segments than are remembered: the oldest cannot be told, then the server has them. */
-static void test_many_pieces(void **state)
-{
-	struct play *play = play_require(state);
-
-	play_open(play);
-	for (int i = 0; i < PIECES; i++)
-		assert_int_equal(play_client(play, i, &ALLOWED[i], 1, PSH), PLAY_PASSED);
-	assert_int_equal(play_client(play, PIECES - 1, &ALLOWED[PIECES - 1], 1, 0), PLAY_PASSED);
-	assert_int_equal(play_client(play, 0, ALLOWED, 1, 0), PLAY_DROPPED);
-	play->said = PIECES - WEFT_HTTP_PIECES;
-	play_ack(play);
-	assert_int_equal(play_client(play, 0, ALLOWED, PIECES, 0), PLAY_PASSED);
-	assert_int_equal(play_client(play, 0, ALLOWED, strlen(ALLOWED), 0), PLAY_PASSED);
-	assert_int_equal(play_flow(play).requests, 1);
 }
 
 static void test_beyond(void **state)
@@ -530,8 +491,6 @@ static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_different_again_permissive),
 	PLAY_TESTS(test_acknowledged_again),
 	PLAY_TESTS(test_overlap),
-	PLAY_TESTS(test_unverifiable),
-	PLAY_TESTS(test_many_pieces),
 	PLAY_TESTS(test_beyond),
 	PLAY_TESTS(test_body_out_of_order),
 	PLAY_TESTS(test_body_end_and_next),

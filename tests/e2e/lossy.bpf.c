@@ -18,9 +18,9 @@ enum lossy_fate {
 enum lossy_setting {
 	LOSSY_MARK = 0x10557,
 	LOSSY_DETOUR = 4242, /* ifindex */
-	LOSSY_LOST = 10,     /* of a thousand packets, at each of four places of a round trip */
+	LOSSY_LOST = 30,     /* of a thousand packets, at each of four places of a round trip */
 	LOSSY_TWICE = 40,
-	LOSSY_LATE = 40,
+	LOSSY_LATE = 80,
 };
 
 static bool happens(__u32 permille)

@@ -303,7 +303,7 @@ HTTP_GLOBAL int http_judge_word(const struct weft_http_arena *arena, struct http
 {
 	const struct weft_http_program *program;
 	const struct weft_http_claim *claim;
-	__u64 sat, single, path, hit;
+	__u64 sat, single, path, hit, bit;
 
 	if (!arena || !work || word >= WEFT_HTTP_WORDS)
 		return 0;
@@ -326,7 +326,9 @@ HTTP_GLOBAL int http_judge_word(const struct weft_http_arena *arena, struct http
 	      (((sat & ~single) + program->starts.words[word]) & program->separators.words[word]);
 	if (!hit)
 		return 0;
-	return program->rules[(word * 64 + http_lowest_bit(hit)) & (WEFT_HTTP_BITS - 1)];
+	bit = word * 64 + http_lowest_bit(hit);
+	asm volatile("" : "+r"(bit)); /* the verifier must see the mask */
+	return program->rules[bit & (WEFT_HTTP_BITS - 1)];
 }
 
 /* The first rule that allows the request whose head is complete: its weft_name id; 0: none. */

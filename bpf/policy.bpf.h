@@ -11,10 +11,14 @@
 #include "weft_abi.h"
 #include "maps.bpf.h"
 
-/* Who an address is: the one identity lookup. Unknown addresses give the zero peer. */
+/*
+ * Who an address is: the one identity lookup. Unknown addresses give the zero peer. Kernel 6.1 takes
+ * no key that a global function was given.
+ */
 static __always_inline struct weft_peer peer_from_addr(const struct weft_addr *addr)
 {
-	struct weft_peer *found = bpf_map_lookup_elem(&weft_ident, addr);
+	struct weft_addr key = *addr;
+	struct weft_peer *found = bpf_map_lookup_elem(&weft_ident, &key);
 	struct weft_peer unknown = {};
 
 	return found ? *found : unknown;

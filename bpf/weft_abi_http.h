@@ -325,12 +325,14 @@ struct weft_http_flow {
 	__u16 piece_first;  /* pieces[n % WEFT_HTTP_PIECES] is the oldest */
 	__u16 piece_count;
 	struct weft_http_piece pieces[WEFT_HTTP_PIECES];
+	/* of the last request, if it is wanted; not the last member: kernel 6.1 sees a copy of 128
+	 * bytes */
+	char path[WEFT_HTTP_PATH_LEN];
 	/* towards the client */
 	struct weft_http_run answer;
 	__u64 answer_next; /* next byte of the answers to read */
 	__u32 answer_busy; /* 1: a program reads the server's bytes */
 	__u32 answers_begun;
-	char path[WEFT_HTTP_PATH_LEN]; /* of the last request, if it is wanted */
 	__u8 size_pad[24];
 };
 

@@ -84,8 +84,8 @@ static void put_latency(uint32_t src, uint32_t rule, uint64_t ns, uint64_t count
 static char *metrics(void)
 {
 	struct telemetry_agent agent = { 0 };
+	static char *text; /* its address is the stream's: gcc sees it dangle otherwise */
 	size_t length;
-	char *text;
 	FILE *out = open_memstream(&text, &length);
 
 	telemetry_write_metrics(f.telemetry, &agent, out);

@@ -12,8 +12,8 @@
 #include "maps.bpf.h"
 
 /*
- * Who an address is: the one identity lookup. Unknown addresses give the zero peer. Kernel 6.1 takes
- * no key that a global function was given.
+ * Who an address is: the one identity lookup. Unknown addresses give the zero peer. The key is a
+ * copy, as kernel 6.1 takes none that a global function was given.
  */
 static __always_inline struct weft_peer peer_from_addr(const struct weft_addr *addr)
 {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Callers: long-lived processes (verdict_client.py) in the places that calls come from."""
+import contextlib
 import json
 import subprocess
 
@@ -29,7 +30,8 @@ class Caller:
         return self.answer()
 
     def close(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it died, and what it was asked is not sent yet
+            self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()
 

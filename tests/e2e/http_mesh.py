@@ -116,9 +116,11 @@ class HttpMesh:
         return self
 
     def __exit__(self, *problem):
-        if self.callers:
-            self.callers.__exit__(*problem)
-        self.mesh.__exit__(*problem)
+        try:
+            if self.callers:
+                self.callers.__exit__(*problem)
+        finally:
+            self.mesh.__exit__(*problem)
 
     def _start(self):
         objects = [*map(cases.node, cases.NODES), namespace(), *rules(), *self.objects(self.mesh)]

@@ -167,6 +167,8 @@ static __always_inline void http_more_add(const struct weft_http_flow *flow, __u
 	if (!more)
 		return;
 	if (!more->count || http_more_piece(more, more->count - 1)->end != start) {
+		more->client_isn = flow->client_isn;
+		more->server_isn = flow->server_isn;
 		more->start = start;
 		more->count = 0;
 	} else if (more->count >= WEFT_HTTP_MORE) {
@@ -399,6 +401,10 @@ static __always_inline int http_read_verify(struct __sk_buff *skb, struct weft_h
 	if (verify.more)
 		read->verify_start = verify.more->start;
 	bpf_loop(WEFT_HTTP_MORE + WEFT_HTTP_PIECES, http_verify_step, &verify, 0);
+	/* Was that memory given away meanwhile? What another connection may send says nothing. */
+	if (verify.more && (READ_ONCE(verify.more->client_isn) != flow->client_isn ||
+			    READ_ONCE(verify.more->server_isn) != flow->server_isn))
+		return 0;
 	if (read->verify_differs)
 		return -1;
 	return read->verify_have - read->offset;

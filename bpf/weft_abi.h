@@ -518,7 +518,7 @@ WEFT_ASSERT_SIZE(weft_http_run, 32);
 WEFT_ASSERT_SIZE(weft_http_claim, 104);
 WEFT_ASSERT_SIZE(weft_http_key, 36);
 WEFT_ASSERT_SIZE(weft_http_flow, 936);
-WEFT_ASSERT_SIZE(weft_http_more, 4112);
+WEFT_ASSERT_SIZE(weft_http_more, 4120);
 WEFT_ASSERT_SIZE(weft_request_key, 16);
 WEFT_ASSERT_SIZE(weft_request, 16);
 WEFT_ASSERT_SIZE(weft_latency_key, 16);

@@ -259,6 +259,8 @@ struct weft_http_more {
 	__u64 start; /* where the first one begins */
 	__u32 first; /* pieces[n % WEFT_HTTP_MORE] is the oldest */
 	__u32 count;
+	__u32 client_isn; /* as in the key: the map may give this memory to another connection */
+	__u32 server_isn;
 	struct weft_http_piece pieces[WEFT_HTTP_MORE];
 };
 

@@ -144,6 +144,26 @@ static void test_pieces_of_a_denied_request(void **state)
 	assert_int_equal(play_flow(play).unverified, 1);
 }
 
+/* Memory of theirs that the map gave to another connection says nothing. */
+static void test_pieces_of_another_connection(void **state)
+{
+	struct play *play = play_require(state);
+	const struct bpf_map *map = play->run->skel->maps.weft_http_more;
+	struct weft_http_more_key key;
+	struct weft_http_more more;
+
+	forget_more(play);
+	open_many_pieces(play);
+	assert_int_equal(bpf_map__get_next_key(map, NULL, &key, sizeof(key)), 0);
+	assert_int_equal(bpf_map__lookup_elem(map, &key, sizeof(key), &more, sizeof(more), 0), 0);
+	more.server_isn++;
+	for (int i = 0; i < WEFT_HTTP_MORE; i++)
+		more.pieces[i].tag = 0; /* bodies: whatever they are */
+	assert_int_equal(bpf_map__update_elem(map, &key, sizeof(key), &more, sizeof(more), 0), 0);
+	assert_int_equal(play_client(play, 0, "g", 1, 0), PLAY_DROPPED);
+	assert_int_equal(play_flow(play).unverified, 1);
+}
+
 /* While the server lacks the first of them, nothing is read that would make it be forgotten. */
 static void test_pieces_that_the_server_lacks(void **state)
 {
@@ -177,6 +197,7 @@ static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_many_pieces_acknowledged),
 	PLAY_TESTS(test_pieces_forgotten),
 	PLAY_TESTS(test_pieces_of_a_denied_request),
+	PLAY_TESTS(test_pieces_of_another_connection),
 	PLAY_TESTS(test_pieces_that_the_server_lacks),
 };
 

@@ -152,6 +152,9 @@ static void handle_status(const struct server_request *request, struct server_re
 		add_text(status, "last_apply_error", agent->apply_error);
 	add_number(status, "reconciles", agent->reconciles);
 	add_number(status, "last_apply_us", agent->last_apply_us);
+	/* Connections are still to be held against the policy in force. */
+	add_bool(status, "sweep_pending",
+		 agent->want_sweep || uv_is_active((const uv_handle_t *)&agent->settle));
 	json_object_object_add(status, "host_addresses", status_addresses(agent));
 	for (i = 0; i < agent->desired.local_count; i++)
 		json_object_array_add(pods, status_pod(agent, &agent->desired.locals[i]));

@@ -89,6 +89,10 @@ class Mesh(Playground):
             if node["agentPid"]:
                 wait_until(lambda node=node["name"]: taken(node), 5, name + " in force")
 
+    def wait_for_sweep(self, node):
+        """Until every connection was held against the policy in force, the second time too."""
+        wait_until(lambda: not json.loads(self.get(node, "/v1/status"))["sweep_pending"], 5, "sweep")
+
     def findings(self, node):
         """What a node's agent found wrong with the objects."""
         return json.loads(self.get(node, "/v1/findings"))["items"]

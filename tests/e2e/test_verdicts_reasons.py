@@ -367,6 +367,8 @@ def test_a_pod_whose_address_is_not_published(scene):
     name, document = scene.mesh.manifest("Pod", "late", "shop")
     unpublished = dict(document, status={**document["status"], "podIP": None, "podIPs": []})
     scene.mesh.write_manifest(name, unpublished)
+    # Else it may cut an attempt that is still being made: ECONNABORTED instead of silence.
+    scene.mesh.wait_for_sweep("node-a")
     check(scene, Case(lambda _: scene.call("late", pod_address(scene, "shop"), OPEN, hooked=False,
                                            claim=pod_address(scene, "late")),
                       {"silence"}, {(D, "no_address", "from_pod", "tcp"): 1}, ends(None, "shop", OPEN)))

@@ -117,7 +117,8 @@ struct {
 } weft_udp_peer SEC(".maps") __weak;
 
 /*
- * TCP connections, established to closed. Writer: sockops. Readers: sockops, TC, agent. What a
+ * TCP connections until they are closed: to cluster IPs since connect, others since they are
+ * established. Writers: cgroup programs, sockops. Readers: the same, TC, agent. What a
  * socket's own memory or a hash table cost would be half of what weft adds to a connection.
  * Slot taken: weft_sock takes the connection. Mappable for its alignment.
  */

@@ -9,6 +9,7 @@
 #include "weft_abi.h"
 #include "addr.bpf.h"
 #include "maps.bpf.h"
+#include "record.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -16,29 +17,35 @@ enum peername_answer {
 	PEERNAME_ALLOW = 1, /* the only answer that the kernel takes at these hooks */
 };
 
-/* The service that this socket is connected to by way of `addr`, or NULL. */
-static __always_inline struct weft_sock *
+/*
+ * What is known of the socket's connection by way of `addr`, or NULL. A UDP socket that was
+ * disconnected again keeps the record but has no peer; a slot of the table is given back.
+ */
+static __always_inline const struct weft_conn *
 peername_connected(struct bpf_sock_addr *ctx, const struct weft_addr *addr, __u16 port)
 {
 	struct weft_sock *sock = bpf_sk_storage_get(&weft_sock, ctx->sk, NULL, 0);
+	const struct weft_conn *conn;
 
-	/* A UDP socket that was disconnected again keeps the record but has no peer. */
-	if (!sock || !sock->vip_port || sock->endpoint_port != port ||
-	    bpf_ntohs(ctx->sk->dst_port) != port || !addr_equal(&sock->endpoint, addr))
+	if (sock && !addr_equal(&sock->endpoint, addr))
 		return NULL;
-	return sock;
+	conn = sock ? &sock->conn : record_find(bpf_get_socket_cookie(ctx));
+	if (!conn || !conn->vip_port || conn->endpoint_port != port ||
+	    bpf_ntohs(ctx->sk->dst_port) != port)
+		return NULL;
+	return conn;
 }
 
 /* Replaces the peer's address and port by the cluster IP's. False: nothing to replace. */
 static __always_inline bool peername_connection(struct bpf_sock_addr *ctx, struct weft_addr *addr,
 						__u16 *port)
 {
-	struct weft_sock *sock = peername_connected(ctx, addr, *port);
+	const struct weft_conn *conn = peername_connected(ctx, addr, *port);
 
-	if (!sock)
+	if (!conn)
 		return false;
-	*addr = sock->vip;
-	*port = sock->vip_port;
+	*addr = conn->vip;
+	*port = conn->vip_port;
 	return true;
 }
 

@@ -258,6 +258,32 @@ static __always_inline void socket_forget(const struct socket_call *call, struct
 
 	if (sock)
 		*sock = (struct weft_sock){};
+	if (call->proto == IPPROTO_TCP)
+		record_drop(bpf_get_socket_cookie(ctx));
+}
+
+/* In the table if the socket has no memory yet and its slot is free, which is far cheaper. */
+static __always_inline bool socket_note(const struct socket_call *call, struct bpf_sock_addr *ctx,
+					const struct weft_conn *conn)
+{
+	struct weft_sock *sock;
+	bool is_mptcp = false;
+
+	if (call->proto == IPPROTO_TCP) {
+		sock = record_of_mptcp(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE, &is_mptcp);
+		if (!is_mptcp) {
+			sock = bpf_sk_storage_get(&weft_sock, ctx->sk, NULL, 0);
+			if (!sock && record_note(bpf_get_socket_cookie(ctx), conn))
+				return true;
+		}
+	}
+	if (!is_mptcp)
+		sock = bpf_sk_storage_get(&weft_sock, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!sock)
+		return false;
+	sock->conn = *conn;
+	sock->endpoint = call->dst;
+	return true;
 }
 
 /*
@@ -268,21 +294,19 @@ static __always_inline void socket_forget(const struct socket_call *call, struct
 static __always_inline void socket_remember(const struct socket_call *call,
 					    struct bpf_sock_addr *ctx)
 {
-	struct weft_sock *sock;
-
-	sock = record_get(ctx->sk, call->proto, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!sock) {
-		stat_add(WEFT_STAT_SOCK_STORAGE_FAILED);
-		return;
-	}
-	sock->conn = (struct weft_conn){
+	struct weft_conn conn = {
+		.start_ns = bpf_ktime_get_ns(),
 		.service = call->verdict.service,
 		.backend = call->verdict.backend,
+		.direction = WEFT_DIRECTION_OUTBOUND,
+		.state = WEFT_CONN_CHOSEN,
+		.endpoint_port = call->dst_port,
+		.vip_port = call->asked_port,
+		.vip = call->asked,
 	};
-	sock->vip = call->asked;
-	sock->endpoint = call->dst;
-	sock->endpoint_port = call->dst_port;
-	sock->vip_port = call->asked_port;
+
+	if (!socket_note(call, ctx, &conn))
+		stat_add(WEFT_STAT_SOCK_STORAGE_FAILED);
 }
 
 static __always_inline int socket_connect(struct socket_call *call, struct bpf_sock_addr *ctx)

@@ -91,20 +91,26 @@ static __always_inline struct weft_edge *sockops_edge(const struct sockops_ends 
 }
 
 /*
- * What was called: from the socket's own record or, for an MPTCP subflow, from that of the socket
- * that the application opened.
+ * What was called: as noted by the socket's own record or, for an MPTCP subflow, by that of the
+ * socket that the application opened.
  */
-static __always_inline void sockops_called(struct bpf_sock *sk, const struct weft_sock *record,
+static __always_inline void sockops_called(struct bpf_sock *sk, const struct weft_conn *noted,
 					   struct weft_conn *conn)
 {
+	const struct weft_sock *record;
 	bool is_mptcp;
 
-	if (!record || !record->vip_port)
+	if (!noted || !noted->vip_port) {
 		record = record_of_mptcp(sk, 0, &is_mptcp);
-	if (!record || !record->vip_port)
+		noted = record ? &record->conn : NULL;
+	}
+	if (!noted || !noted->vip_port)
 		return;
-	conn->service = record->conn.service;
-	conn->backend = record->conn.backend;
+	conn->service = noted->service;
+	conn->backend = noted->backend;
+	conn->endpoint_port = noted->endpoint_port;
+	conn->vip_port = noted->vip_port;
+	conn->vip = noted->vip;
 }
 
 static __noinline int sockops_refuse(const struct sockops_ends *ends, const struct weft_peer *local,
@@ -150,11 +156,11 @@ static __always_inline void sockops_judge(const struct sockops_ends *ends,
  * Notes a connection until it closes: in the socket's record if it has one. Otherwise in the table,
  * which is far cheaper than to give it one, unless its slot is taken.
  */
-static __always_inline bool sockops_note(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+static __always_inline bool sockops_note(struct bpf_sock *sk, __u64 cookie,
 					 struct weft_sock *record, const struct weft_conn *conn)
 {
 	if (!record) {
-		if (record_note(bpf_get_socket_cookie(ctx), conn))
+		if (record_note(cookie, conn))
 			return true;
 		record = bpf_sk_storage_get(&weft_sock, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	}
@@ -164,6 +170,21 @@ static __always_inline bool sockops_note(struct bpf_sock_ops *ctx, struct bpf_so
 	}
 	record->conn = *conn;
 	return true;
+}
+
+/*
+ * The kernel begins to connect. What connect noted of a call to a service needs to be told of the
+ * socket's end from here on, whether or not anybody answers.
+ */
+static __noinline int sockops_connecting(struct bpf_sock_ops *ctx)
+{
+	struct weft_conn *conn = record_find(bpf_get_socket_cookie(ctx));
+
+	if (!conn)
+		return 0;
+	conn->state = WEFT_CONN_CONNECTING;
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	return 0;
 }
 
 /* One body for both ends, which may well run on one CPU: what counts is how much code is cold. */
@@ -176,7 +197,7 @@ static __noinline int sockops_opened(struct bpf_sock_ops *ctx, enum weft_directi
 	struct weft_sock *record;
 	struct weft_edge *edge;
 	struct weft_peer peer;
-	__u64 netns;
+	__u64 netns, cookie;
 
 	sockops_ends_init(&ends, ctx);
 	if (!sk || addr_stays_local(&ends.remote_addr))
@@ -185,15 +206,17 @@ static __noinline int sockops_opened(struct bpf_sock_ops *ctx, enum weft_directi
 	local = bpf_map_lookup_elem(&weft_netns, &netns);
 	if (!local)
 		return 0;
+	cookie = bpf_get_socket_cookie(ctx);
 	record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
 	if (direction == WEFT_DIRECTION_OUTBOUND)
-		sockops_called(sk, record, &conn);
+		sockops_called(sk, record ? &record->conn : record_find(cookie), &conn);
 	peer = peer_from_addr(&ends.remote_addr);
 	if (direction == WEFT_DIRECTION_INBOUND && !addr_is_own(local, &ends.remote_addr))
 		sockops_judge(&ends, &local->peer, &peer);
 	sockops_identify(&conn, &local->peer, &peer, direction);
 	conn.start_ns = bpf_ktime_get_ns();
-	if (!sockops_note(ctx, sk, record, &conn))
+	conn.state = WEFT_CONN_ESTABLISHED;
+	if (!sockops_note(sk, cookie, record, &conn))
 		return 0;
 	edge = sockops_edge(&ends, &conn);
 	if (edge)
@@ -298,20 +321,24 @@ static __always_inline void sockops_count(struct bpf_sock_ops *ctx, struct bpf_s
 static __noinline int sockops_closed(struct bpf_sock_ops *ctx, __u32 old_state)
 {
 	struct bpf_sock *sk = ctx->sk;
+	struct weft_conn *conn;
 	struct weft_sock *record;
-	struct weft_conn conn;
+	__u64 cookie;
 
 	if (!sk)
 		return 0;
 	record = bpf_sk_storage_get(&weft_sock, sk, NULL, 0);
-	if (record && record->conn.start_ns) {
-		conn = record->conn;
-		/* The socket may be connected again; that is another connection. */
-		record->conn.start_ns = 0;
-	} else if (!record_take(bpf_get_socket_cookie(ctx), &conn)) {
+	cookie = bpf_get_socket_cookie(ctx);
+	conn = record ? &record->conn : record_find(cookie);
+	if (!conn)
 		return 0;
-	}
-	sockops_count(ctx, sk, &conn, old_state);
+	if (conn->state == WEFT_CONN_ESTABLISHED)
+		sockops_count(ctx, sk, conn, old_state);
+	/* The socket may be connected again; that is another connection. */
+	if (record)
+		conn->state = WEFT_CONN_CHOSEN;
+	else
+		record_drop(cookie);
 	return 0;
 }
 
@@ -319,6 +346,9 @@ SEC("sockops")
 int weft_sockops(struct bpf_sock_ops *ctx)
 {
 	switch (ctx->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		sockops_connecting(ctx);
+		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		sockops_opened(ctx, WEFT_DIRECTION_OUTBOUND);
 		break;

@@ -256,47 +256,56 @@ struct weft_udp_peer {
 	__u16 pad;
 };
 
+/* What has become of a TCP connection. */
+enum weft_conn_state {
+	WEFT_CONN_CHOSEN = 0,	   /* its endpoint: the kernel has not begun to connect */
+	WEFT_CONN_CONNECTING = 1,  /* told when its socket closes, from here on */
+	WEFT_CONN_ESTABLISHED = 2, /* counted: ends are known */
+};
+
 /*
- * An established TCP connection. Kept so that the close is counted where the opening was, and so
- * that a sweep knows who opened it.
+ * A TCP connection: of one to a cluster IP what the application asked for, since connect; of any,
+ * once it is established, who talks to whom. Kept so that the close is counted where the opening
+ * was, that a sweep knows who opened it and that getpeername shows what was asked for.
  */
 struct weft_conn {
-	__u64 start_ns; /* established; 0 = not yet */
-	enum weft_direction direction;
-	__u32 service; /* outbound: what was called and what it got, 0 = no service */
+	__u64 start_ns; /* CLOCK_MONOTONIC: when its state began, for CHOSEN and ESTABLISHED */
+	__u32 service;	/* outbound: what was called and what it got, 0 = no service */
 	__u32 backend;
 	__u32 src_identity;
 	__u32 dst_identity;
 	__u32 src_workload;
 	__u32 dst_workload;
-	__u32 pad;
+	__u8 direction; /* enum weft_direction */
+	__u8 state;	/* enum weft_conn_state */
+	__u16 endpoint_port;
+	__u16 vip_port; /* host order; 0: no service involved, vip unset */
+	__u16 pad;
+	struct weft_addr vip;
 };
 
 /*
  * weft_conn: index is the socket's cookie modulo WEFT_CONN_SLOTS. Cookies are given in sequence,
- * so neighbours in time have different slots. One cache line.
+ * so neighbours in time have different slots. One cache line. A slot that is still CHOSEN
+ * WEFT_CONN_ABANDONED_NS later is free: its socket never began to connect.
  */
 enum { WEFT_CONN_SLOTS = 32768 };
-#define WEFT_CONN_BUSY (~0ULL) /* no socket's cookie */
+#define WEFT_CONN_BUSY	       (~0ULL) /* no socket's cookie */
+#define WEFT_CONN_ABANDONED_NS 1000000000ULL
 
 struct weft_conn_slot {
 	__u64 cookie; /* 0 = free; WEFT_CONN_BUSY = being written */
 	struct weft_conn conn;
-	__u64 pad[2];
 };
 
 /*
- * weft_sock: socket storage. For a connection to a cluster IP: what the application asked for
- * and what it got. A socket that has it keeps its struct weft_conn here instead of in weft_conn.
+ * weft_sock: socket storage, of UDP and MPTCP sockets that are connected to a cluster IP, and of
+ * TCP sockets whose slot in weft_conn is another's. UDP has vip and endpoint only.
  * Read by user space through sock_diag (INET_DIAG_SK_BPF_STORAGES).
  */
 struct weft_sock {
 	struct weft_conn conn;
-	struct weft_addr vip;
 	struct weft_addr endpoint;
-	__u16 vip_port; /* 0: no service involved, vip/endpoint unset */
-	__u16 endpoint_port;
-	__u32 pad;
 };
 
 /* weft_udp_flow: who opened a UDP exchange, seen from the local pod. */
@@ -495,9 +504,9 @@ WEFT_ASSERT_SIZE(weft_sticky_key, 32);
 WEFT_ASSERT_SIZE(weft_sticky, 40);
 WEFT_ASSERT_SIZE(weft_udp_peer_key, 32);
 WEFT_ASSERT_SIZE(weft_udp_peer, 20);
-WEFT_ASSERT_SIZE(weft_conn, 40);
+WEFT_ASSERT_SIZE(weft_conn, 56);
 WEFT_ASSERT_SIZE(weft_conn_slot, 64);
-WEFT_ASSERT_SIZE(weft_sock, 80);
+WEFT_ASSERT_SIZE(weft_sock, 72);
 WEFT_ASSERT_SIZE(weft_udp_flow_key, 36);
 WEFT_ASSERT_SIZE(weft_udp_flow, 16);
 WEFT_ASSERT_SIZE(weft_frag_key, 40);

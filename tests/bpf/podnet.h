@@ -115,9 +115,9 @@ struct weft_edge podnet_edge(struct podnet *pods, const struct weft_edge_key *ke
 size_t podnet_count_edges(struct podnet *pods);
 void podnet_clear_edges(struct podnet *pods);
 void podnet_fill_edges(struct podnet *pods);
-/* Connections that are noted in slots; give all slots to this cookie, 0 = to nobody. */
-size_t podnet_count_conns(struct podnet *pods);
-void podnet_fill_conns(struct podnet *pods, __u64 cookie);
+/* Slots of weft_conn that are not this cookie's; 0 = that are not free. */
+size_t podnet_count_conns(struct podnet *pods, __u64 but);
+void podnet_fill_conns(struct podnet *pods, const struct weft_conn_slot *slot);
 /* The time until which the closes told so far are paid for. */
 void podnet_set_pace(struct podnet *pods, __u64 paid_ns);
 __u64 podnet_stat(struct podnet *pods, enum weft_stat stat);

@@ -273,23 +273,23 @@ static struct weft_conn_slot *podnet_map_conns(struct podnet *pods)
 	return slots;
 }
 
-size_t podnet_count_conns(struct podnet *pods)
+size_t podnet_count_conns(struct podnet *pods, __u64 but)
 {
 	struct weft_conn_slot *slots = podnet_map_conns(pods);
 	size_t count = 0;
 
 	for (size_t i = 0; i < WEFT_CONN_SLOTS; i++)
-		count += slots[i].cookie != 0;
+		count += slots[i].cookie != but;
 	munmap(slots, WEFT_CONN_SLOTS * sizeof(*slots));
 	return count;
 }
 
-void podnet_fill_conns(struct podnet *pods, __u64 cookie)
+void podnet_fill_conns(struct podnet *pods, const struct weft_conn_slot *slot)
 {
 	struct weft_conn_slot *slots = podnet_map_conns(pods);
 
 	for (size_t i = 0; i < WEFT_CONN_SLOTS; i++)
-		slots[i].cookie = cookie;
+		slots[i] = *slot;
 	munmap(slots, WEFT_CONN_SLOTS * sizeof(*slots));
 }
 
@@ -328,7 +328,7 @@ void podnet_maps_reset(struct podnet *pods)
 	};
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		podnet_map_clear(maps[i]);
-	podnet_fill_conns(pods, 0);
+	podnet_fill_conns(pods, &(struct weft_conn_slot){});
 	podnet_set_local(pods, POD_CLIENT, WEFT_PEER_ENFORCE);
 	podnet_set_local(pods, POD_SERVER, WEFT_PEER_ENFORCE);
 	podnet_set_peer(pods, "10.77.0.1", CLIENT_IDENTITY, CLIENT_WORKLOAD, WEFT_PEER_ENFORCE);

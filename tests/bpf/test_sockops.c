@@ -469,19 +469,21 @@ static void test_edge_overflow(void **state)
 	close(line.listener);
 }
 
-/* The end that has no record of its own is noted in the table until it closes, if there is room. */
+/* Both ends are noted in the table until they close, if there is room; else with their sockets. */
 static void test_where_connections_are_noted(void **state)
 {
+	static const struct weft_conn_slot taken = { 1ULL << 60,
+						     { .state = WEFT_CONN_ESTABLISHED } };
 	struct podnet *pods = podnet_require(state);
 	struct line line = line_open(pods, &podnet_kinds[1]);
 
-	assert_int_equal(podnet_count_conns(pods), 1);
+	assert_int_equal(podnet_count_conns(pods, 0), 2);
 	line_talk(&line, 3, 4);
 	end_by_client(&line);
 	check_line(pods, &line);
-	assert_int_equal(podnet_count_conns(pods), 0);
+	assert_int_equal(podnet_count_conns(pods, 0), 0);
 
-	podnet_fill_conns(pods, 1ULL << 60);
+	podnet_fill_conns(pods, &taken);
 	line = line_open(pods, &podnet_kinds[1]);
 	line_talk(&line, 5, 6);
 	end_by_server(&line);

@@ -70,7 +70,7 @@ packages() {
 	case $1 in
 	build)
 		echo clang llvm gcc libc6-dev make pkg-config bpftool \
-			libbpf-dev libelf-dev zlib1g-dev libcurl4-openssl-dev libjson-c-dev \
+			libbpf-dev libelf-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libjson-c-dev \
 			libyaml-dev libmicrohttpd-dev libuv1-dev libmnl-dev uthash-dev
 		;;
 	run)

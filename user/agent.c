@@ -13,7 +13,9 @@
 #include <unistd.h>
 #include "loader/probe.h"
 #include "user/agent_state.h"
+#include "user/kube_config.h"
 #include "user/log.h"
+#include "user/source_kube.h"
 
 enum { CLOSE_ROUNDS = 100, EVENTS_TICK_MS = 200, KEEP_BYTES = 32 << 20 };
 
@@ -177,6 +179,11 @@ static int watch_fd(struct agent *agent, uv_poll_t *poll, int fd, uv_poll_cb cal
 	return uv_poll_start(poll, UV_READABLE, callback);
 }
 
+static bool is_kube(const struct agent *agent)
+{
+	return !strcmp(agent->config->source, "kube");
+}
+
 /*
  * A folder that is not there is a misspelt path more often than one that comes later; once it
  * runs, the agent waits for it to come back.
@@ -184,8 +191,12 @@ static int watch_fd(struct agent *agent, uv_poll_t *poll, int fd, uv_poll_cb cal
 static int check_manifests(const struct agent *agent)
 {
 	const char *path = agent->config->manifests;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = -errno;
+	int fd, err;
 
+	if (is_kube(agent))
+		return 0;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	err = -errno;
 	if (fd >= 0) {
 		close(fd);
 		return 0;
@@ -286,11 +297,30 @@ static int open_node(struct agent *agent)
 	return err ? fail("watch pods' cgroups", err) : 0;
 }
 
+static int open_kube(struct agent *agent, const struct source_sink *sink)
+{
+	const char *path = agent->config->kubeconfig;
+	char error[KUBE_CONFIG_ERROR_LEN] = "";
+	struct kube_config config;
+	int err;
+
+	err = path ? kube_config_read(path, &config, error) :
+		     kube_config_in_cluster(&config, error);
+	if (err) {
+		log_error("weftd cannot start", "step", "reach the API server", "error", error);
+		return err;
+	}
+	err = source_kube_new(&agent->loop, &config, sink, &agent->source);
+	return err ? fail("reach the API server", err) : 0;
+}
+
 static int open_source(struct agent *agent)
 {
 	struct source_sink sink = { sink_put, sink_remove, sink_commit, agent };
 	int err;
 
+	if (is_kube(agent))
+		return open_kube(agent, &sink);
 	err = source_dir_new(&agent->loop, agent->config->manifests, &sink, &agent->source);
 	return err ? fail("watch the manifests", err) : 0;
 }
@@ -348,7 +378,7 @@ static int start(struct agent *agent)
 	agent->want_sweep = true;
 	uv_prepare_start(&agent->work, on_prepare);
 	err = agent->source->ops->start(agent->source);
-	return err ? fail("read the manifests", err) : 0;
+	return err ? fail("start the source", err) : 0;
 }
 
 static void close_handle(uv_handle_t *handle, void *context)
@@ -428,7 +458,7 @@ int agent_run(const struct config *config, uint64_t begin_ns)
 	raise_limits();
 	keep_memory();
 	log_info("starting", "version", WEFT_VERSION, "node", config->node, "bpffs", config->bpffs,
-		 "manifests", config->manifests, "listen", config->listen);
+		 "source", config->source, "listen", config->listen);
 	err = start(&agent);
 	if (!err)
 		uv_run(&agent.loop, UV_RUN_DEFAULT);

@@ -42,7 +42,7 @@ bool agent_pod_attached(const struct agent *agent, const struct pod_place *place
 const char *agent_not_ready_reason(const struct agent *agent)
 {
 	if (!agent->synced)
-		return "the manifests have not been read yet";
+		return "the objects have not all been read yet";
 	if (agent->apply_error[0])
 		return agent->apply_error;
 	if (!agent->applied)

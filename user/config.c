@@ -31,13 +31,9 @@ static int set_source(struct config *config, const struct config_option *option,
 		      const char **wanted)
 {
 	(void)option;
-	if (!strcmp(value, "kube")) {
-		*wanted = "'dir': the source 'kube' is not available in this version";
-		return -EINVAL;
-	}
-	*wanted = "'dir'";
+	*wanted = "'dir' or 'kube'";
 	config->source = value;
-	return strcmp(value, "dir") ? -EINVAL : 0;
+	return strcmp(value, "dir") && strcmp(value, "kube") ? -EINVAL : 0;
 }
 
 static int set_manifests(struct config *config, const struct config_option *option,
@@ -46,6 +42,15 @@ static int set_manifests(struct config *config, const struct config_option *opti
 	(void)option;
 	*wanted = "the path of a folder";
 	config->manifests = value;
+	return strlen(value) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int set_kubeconfig(struct config *config, const struct config_option *option,
+			  const char *value, const char **wanted)
+{
+	(void)option;
+	*wanted = "the path of a file";
+	config->kubeconfig = value;
 	return strlen(value) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
@@ -229,10 +234,13 @@ static int set_max_entries(struct config *config, const struct config_option *op
 	}
 
 static const struct config_option options[] = {
-	OPTION("source", "dir", "dir", "Where objects come from: dir, a folder of manifests",
+	OPTION("source", "dir|kube", "dir",
+	       "Where objects come from: dir, a folder of manifests; kube, the Kubernetes API server",
 	       set_source),
 	OPTION("manifests", "DIR", NULL, "Folder of *.yaml, *.yml and *.json manifests",
 	       set_manifests),
+	OPTION("kubeconfig", "FILE", NULL,
+	       "How to reach the API server (default: as every pod may)", set_kubeconfig),
 	OPTION("node", "NAME", NULL, "Name of this node's Node object (default: the host name)",
 	       set_node),
 	OPTION("bpffs", "ROOT", "/sys/fs/bpf/weft",
@@ -412,7 +420,7 @@ int config_parse(struct config *config, int argc, char **argv, char error[CONFIG
 		if (err)
 			return err;
 	}
-	if (!config->manifests) {
+	if (!strcmp(config->source, "dir") && !config->manifests) {
 		snprintf(error, CONFIG_ERROR_LEN,
 			 "--manifests DIR (or WEFT_MANIFESTS) is missing: the folder to read");
 		return -EINVAL;

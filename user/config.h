@@ -12,8 +12,9 @@ enum { CONFIG_ERROR_LEN = 512 };
 
 /* Strings point into argv, the environment or this struct. */
 struct config {
-	const char *source;    /* "dir" */
-	const char *manifests; /* folder, NULL unless source is dir */
+	const char *source;	/* "dir" or "kube" */
+	const char *manifests;	/* folder, NULL unless source is dir */
+	const char *kubeconfig; /* file; NULL = what a pod is given */
 	const char *node;
 	const char *bpffs;  /* absolute */
 	const char *cgroup; /* absolute; NULL = find the cgroup2 mount */

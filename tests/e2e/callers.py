@@ -12,8 +12,8 @@ CLIENT = "verdict_client.py"
 class Caller:
     """One process in one place; requests and answers may be interleaved with other callers'."""
 
-    def __init__(self, command, program):
-        self.process = subprocess.Popen([*command, PYTHON, program], stdin=subprocess.PIPE,
+    def __init__(self, command, program, *arguments):
+        self.process = subprocess.Popen([*command, PYTHON, program, *arguments], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def ask(self, **request):

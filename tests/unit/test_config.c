@@ -135,8 +135,8 @@ static void test_bad_values(void **state)
 	memset(long_text, 'a', sizeof(long_text) - 1);
 	long_text[0] = '/';
 	long_text[sizeof(long_text) - 1] = '\0';
-	expect_error("--source", "kube", "not available in this version");
-	expect_error("--source", "etcd", "'dir'");
+	expect_error("--source", "etcd", "'dir' or 'kube'");
+	expect_error("--kubeconfig", long_text, "path");
 	expect_error("--node", "", "name");
 	expect_error("--node", "a b", "name");
 	expect_error("--bpffs", "relative/path", "absolute");

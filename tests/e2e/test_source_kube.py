@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: Apache-2.0
+"""weftd --source kube: what an API server (kube_api.py) says is enforced, whatever happens to the
+connection; what a real one says is tests/kube's matter."""
+import base64
+import copy
+import json
+import pathlib
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from callers import Caller
+from mesh import HERE, PYTHON, wait_until
+from robust import WEFTD, Asker, cluster_of, namespace, node, pod, read_until, route, target, weftd
+
+KUBE_API = HERE / "kube_api.py"
+ALLOWED, REFUSED = ["ok", "ok"], ["EACCES", "EACCES"]
+TARGETS = "traffictargets"
+
+
+def openssl(folder, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def make_certificates(folder, name="ca"):
+    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", name + ".key", "-out",
+            name + ".crt", "-days", "2", "-subj", "/CN=" + name)
+    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out",
+            "server.crt", "-days", "2", "-subj", "/CN=kube", "-CA", name + ".crt", "-CAkey",
+            name + ".key", "-addext", "subjectAltName=IP:127.0.0.1,DNS:kube.test")
+
+
+def kubeconfig(folder, port, name="kubeconfig", **changes):
+    """Writes one and returns its path; `changes`: what the cluster and the user have besides."""
+    cluster = {"server": "https://127.0.0.1:%d" % port, "certificate-authority": "ca.crt",
+               **changes.get("cluster", {})}
+    document = {"apiVersion": "v1", "kind": "Config", "current-context": "test",
+                "clusters": [{"name": "kube", "cluster": cluster}],
+                "users": [{"name": "weft", "user": changes.get("user", {"tokenFile": "token"})}],
+                "contexts": [{"name": "test", "context": {"cluster": "kube", "user": "weft"}}]}
+    path = folder / name
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return str(path)
+
+
+class Api(Caller):
+    """The API server, in the node's network namespace."""
+
+    def __init__(self, cluster, folder, port=0):
+        self.arguments = cluster, folder
+        super().__init__(cluster.mesh.command("node", "a", "--"), str(KUBE_API), str(folder), str(port))
+        self.port = self.answer()["port"]
+
+    def do(self, what, **request):
+        return self.call(do=what, **request)
+
+    def kill(self):
+        self.process.kill()
+        self.close()
+
+
+class Scene:
+    """A node whose agent gets its objects from the API server."""
+
+    def __init__(self, cluster, folder):
+        self.cluster, self.folder = cluster, folder
+        (folder / "token").write_text("secret\n", encoding="utf-8")
+        make_certificates(folder)
+        self.documents = [document for path in cluster.manifests.glob("*.yaml")
+                          for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
+        self.api = Api(cluster, folder)
+        self.fill()
+        self.log = folder / "weftd.log"
+        self.agent = None
+
+    def fill(self):
+        self.api.do("put", objects=self.documents)
+
+    def document(self, kind, name):
+        return copy.deepcopy(next(one for one in self.documents
+                                  if (one["kind"], one["metadata"]["name"]) == (kind, name)))
+
+    def start(self):
+        with self.log.open("a") as log:
+            self.agent = subprocess.Popen(self.cluster.mesh.command(
+                "node", "a", "--", WEFTD, "--source", "kube", "--kubeconfig",
+                kubeconfig(self.folder, self.api.port)), stdout=log, stderr=log)
+
+    def stop(self):
+        self.agent.terminate()
+        assert self.agent.wait(10) == 0
+
+    def status(self):
+        return json.loads(self.cluster.get("a", "/v1/status"))
+
+    def resource(self, name=TARGETS):
+        return self.status()["source"]["resources"].get(name)
+
+    def await_ready(self, seconds=10):
+        def ready():
+            try:
+                return self.status()["ready"]
+            except (OSError, AssertionError):
+                return False
+        wait_until(ready, seconds, "readiness")
+
+    def await_calls(self, outcome, seconds=2.0, asker="caller"):
+        wait_until(lambda: self.askers[asker].ask(self.cluster.of("web", 80)) == outcome, seconds, outcome)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with cluster_of(
+            node("a"), namespace(),
+            lambda mesh: pod("web", "a", command=mesh.server_command("web", "tcp:80")),
+            pod("caller", "a"), pod("intruder", "a"), route("web", 80),
+            target("web", "web", ["caller"], [("TCPRoute", "web")]),
+    ) as cluster:
+        cluster.mesh.run("wait")
+        cluster.mesh.agent("a", "stop")
+        made = Scene(cluster, tmp_path_factory.mktemp("kube"))
+        with Asker(cluster.mesh, "caller") as caller, Asker(cluster.mesh, "intruder") as intruder:
+            made.askers = {"caller": caller, "intruder": intruder}
+            made.start()
+            try:
+                made.await_ready()
+                yield made
+                made.stop()
+            finally:
+                made.agent.kill()
+                made.agent.wait()
+                made.api.kill()
+        said = made.log.read_text(encoding="utf-8", errors="replace")
+        for word in ("AddressSanitizer", "LeakSanitizer", "runtime error", "Assertion"):
+            assert word not in said, said[max(0, said.index(word) - 500):][:4000]
+
+
+@pytest.fixture(autouse=True)
+def restored(scene):
+    """Each test begins with all objects, and a caller that is allowed."""
+    scene.api.do("set", faults=[], tokens=["secret"], watch_seconds=600.0)
+    scene.fill()
+    scene.await_calls(ALLOWED, 12)
+    assert scene.askers["intruder"].ask(scene.cluster.of("web", 80)) == REFUSED
+
+
+def test_what_it_says_is_enforced(scene):
+    begin = time.monotonic()
+    scene.api.do("remove", plural=TARGETS, namespace="default", name="web")
+    scene.await_calls(REFUSED)
+    scene.api.do("put", objects=[scene.document("TrafficTarget", "web")])
+    scene.await_calls(ALLOWED)
+    assert time.monotonic() - begin < 1.0
+
+
+def test_status(scene):
+    source = scene.status()["source"]
+    assert source["kind"] == "kube" and source["synced"] is True
+    assert source["server"] == "https://127.0.0.1:%d" % scene.api.port
+    assert source["resources"][TARGETS]["version"] == "v1alpha3"
+    assert source["resources"]["tcproutes"]["version"] == "v1alpha4"
+    assert source["resources"]["pods"]["objects"] == 3
+    assert "identitybindings" not in source["resources"]
+    assert all(one["listed"] for one in source["resources"].values())
+
+
+def test_a_version_that_is_gone(scene):
+    """What was deleted while nobody could be told is found out by the list."""
+    scene.api.do("lose", plural=TARGETS, namespace="default", name="web")
+    scene.await_calls(REFUSED)
+
+
+FAULTS = {
+    "list refused": {"kind": "status", "code": 500, "count": 2},
+    "list too many": {"kind": "status", "code": 429, "after": 1},
+    "list forbidden": {"kind": "status", "code": 403, "count": 2},
+    "list garbage": {"kind": "garbage", "count": 2},
+    "list truncated": {"kind": "truncate", "count": 2},
+    "list dripping": {"kind": "drip"},
+    "list reset": {"kind": "reset", "count": 2},
+    "watch refused": {"kind": "status", "code": 503, "watch": True, "count": 3},
+    "watch gone": {"kind": "status", "code": 410, "watch": True, "count": 2},
+    "watch reset": {"kind": "reset", "watch": True, "count": 2},
+    "watch cut": {"kind": "cut", "watch": True, "count": 2},
+    "watch noise": {"kind": "noise", "watch": True, "count": 2},
+    "watch dripping": {"kind": "drip", "watch": True, "count": 2},
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault(scene, name):
+    """It is not believed, nothing is lost meanwhile, and what comes then is."""
+    fault = {"watch": False, "path": TARGETS, **FAULTS[name]}
+    scene.api.do("fault", **fault)
+    scene.api.do("compact")  # which ends the watch: a list and another watch follow
+    assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
+    scene.api.do("remove", plural=TARGETS, namespace="default", name="web")
+    scene.await_calls(REFUSED, 6)
+    scene.api.do("put", objects=[scene.document("TrafficTarget", "web")])
+    scene.await_calls(ALLOWED, 6)
+    assert "problem" not in scene.resource()
+
+
+def test_problem_is_told(scene):
+    scene.api.do("fault", path=TARGETS, kind="status", code=403, count=1000)
+    scene.api.do("compact")
+    wait_until(lambda: scene.resource().get("problem") == "403: as the test wants it", 3, "problem")
+    assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
+    scene.api.do("set", faults=[])
+    wait_until(lambda: "problem" not in scene.resource(), 12, "recovery")
+
+
+def test_idle_watches(scene):
+    """Watches that end again and again, as those of a day do in ten minutes each."""
+    scene.api.do("set", watch_seconds=0.2)
+    scene.api.do("compact")
+    before = scene.resource()
+    wait_until(lambda: scene.resource()["watches"] >= before["watches"] + 5, 10, "watches")
+    assert scene.resource()["lists"] <= before["lists"] + 1
+    scene.api.do("remove", plural=TARGETS, namespace="default", name="web")
+    scene.await_calls(REFUSED)
+
+
+def test_a_token_that_is_replaced(scene):
+    scene.api.do("set", tokens=["second"])
+    scene.api.do("compact")
+    wait_until(lambda: "401" in scene.resource().get("problem", ""), 3, "problem")
+    assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
+    (scene.folder / "token").write_text("second", encoding="utf-8")
+    wait_until(lambda: "problem" not in scene.resource(), 12, "recovery")
+    (scene.folder / "token").write_text("secret", encoding="utf-8")
+
+
+def test_pages(scene):
+    routes = [route("more-%d" % i, 1000 + i) for i in range(230)]
+    scene.api.do("put", objects=copy.deepcopy(routes))
+    scene.api.do("requests")
+    # The first continuation has expired: from the beginning once more.
+    scene.api.do("fault", path="continue=", kind="status", code=410)
+    scene.api.do("compact")
+    lists = scene.resource("tcproutes")["lists"]
+    wait_until(lambda: scene.resource("tcproutes")["lists"] > lists, 5, "list")
+    assert scene.resource("tcproutes")["objects"] == 231
+    pages = [path for path in scene.api.do("requests")["requests"]
+             if "tcproutes" in path and "watch" not in path]
+    assert len(pages) == 2 + 3 and sum("continue=" in path for path in pages) == 3
+    for one in routes:
+        scene.api.do("remove", plural="tcproutes", namespace="default", name=one["metadata"]["name"])
+    wait_until(lambda: scene.resource("tcproutes")["objects"] == 1, 3, "removal")
+
+
+def test_definitions_come_and_go(scene):
+    """With the definition all its objects are gone; a rule that cannot be read grants nothing."""
+    scene.api.do("define", group="access.smi-spec.io", there=False)
+    scene.await_calls(REFUSED, 5)
+    assert scene.resource() is None
+    scene.api.do("define", group="access.smi-spec.io", there=True)
+    scene.await_calls(ALLOWED, 5)
+    assert scene.resource()["objects"] == 1
+
+
+def test_findings(scene):
+    wrong = scene.document("TrafficTarget", "web")
+    wrong["spec"]["rules"][0]["name"] = "nowhere"
+    scene.api.do("put", objects=[wrong])
+    scene.await_calls(REFUSED)
+    found = scene.cluster.findings("a")
+    assert [(one["object"]["kind"], one["object"]["name"], one["reason"]) for one in found] == [
+        ("TrafficTarget", "web", "MissingRoute")]
+    scene.fill()
+    wait_until(lambda: not scene.cluster.findings("a"), 3, "no findings")
+
+
+def test_the_api_server_restarts(scene):
+    """Dead for a while, then another one at the same address that knows nothing of the old
+    versions. Nothing that is allowed fails meanwhile."""
+    port = scene.api.port
+    scene.api.kill()
+    for _ in range(10):
+        assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
+        time.sleep(0.1)
+    scene.api = Api(scene.cluster, scene.folder, port)
+    scene.documents = [one for one in scene.documents if one["kind"] != "TrafficTarget"] + [
+        target("web", "web", ["intruder"], [("TCPRoute", "web")])]
+    scene.fill()
+    scene.await_calls(ALLOWED, 25, "intruder")
+    scene.await_calls(REFUSED, 5)
+    scene.documents[-1] = target("web", "web", ["caller"], [("TCPRoute", "web")])
+    scene.fill()
+    scene.await_calls(ALLOWED)
+
+
+def test_nothing_is_removed_before_all_is_known(scene):
+    """A restart while part of the API does not answer: what was in force stays in force."""
+    scene.stop()
+    scene.api.do("fault", path="/services", kind="status", code=503, count=1000)
+    scene.start()
+    wait_until(lambda: scene.api.do("requests")["requests"], 5, "start")
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
+        assert scene.askers["intruder"].ask(scene.cluster.of("web", 80)) == REFUSED
+        time.sleep(0.05)
+    status = scene.status()
+    assert status["ready"] is False and status["source"]["synced"] is False
+    assert status["not_ready_reason"] == "the objects have not all been read yet"
+    assert status["source"]["resources"]["services"]["problem"] == "503: as the test wants it"
+    scene.api.do("set", faults=[])
+    scene.await_ready(12)
+
+
+def test_kill(scene):
+    scene.agent.kill()
+    scene.agent.wait()
+    scene.api.do("remove", plural=TARGETS, namespace="default", name="web")
+    assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
+    scene.start()
+    scene.await_calls(REFUSED, 10)
+
+
+def other_agent(scene, kubeconfig_path):
+    """Beside the one that runs."""
+    mount = pathlib.Path(scene.cluster.nodes["a"]["bpffs"]).parent
+    empty = pathlib.Path(scene.cluster.nodes["a"]["cgroup"], "other")
+    empty.mkdir(exist_ok=True)
+    return weftd(scene.cluster.mesh, "a", "--source", "kube", "--kubeconfig", kubeconfig_path, "--bpffs",
+                 str(mount / "other"), "--listen", "127.0.0.1:9999", "--cgroup", str(empty))
+
+
+def test_a_server_that_nobody_vouches_for(scene, tmp_path):
+    make_certificates(tmp_path, "other")
+    (tmp_path / "ca.crt").write_bytes((tmp_path / "other.crt").read_bytes())
+    (tmp_path / "token").write_text("secret", encoding="utf-8")
+    process = other_agent(scene, kubeconfig(tmp_path, scene.api.port))
+    try:
+        read_until(process, "certificate")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_another_name_in_the_certificate(scene, tmp_path):
+    """And the texts of certificate authority and token in the kubeconfig."""
+    authority = base64.b64encode((scene.folder / "ca.crt").read_bytes()).decode()
+    process = other_agent(scene, kubeconfig(
+        tmp_path, scene.api.port, cluster={"tls-server-name": "kube.test", "certificate-authority": None,
+                                           "certificate-authority-data": authority},
+        user={"token": "secret"}))
+    try:
+        read_until(process, "msg=ready")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+WRONG = {
+    "no such file": (None, "No such file"),
+    "http": ({"cluster": {"server": "http://127.0.0.1:1"}}, "not https://"),
+    "unverified": ({"cluster": {"insecure-skip-tls-verify": True}}, "cannot verify"),
+    "exec": ({"user": {"exec": {"command": "aws"}}}, "only client certificates and tokens"),
+    "base64": ({"cluster": {"certificate-authority-data": "?"}}, "no base64"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_kubeconfig(scene, tmp_path, name):
+    changes, said = WRONG[name]
+    process = other_agent(scene, kubeconfig(tmp_path, 1, **changes) if changes else
+                          str(tmp_path / "missing"))
+    out, _ = process.communicate(timeout=15)
+    assert process.returncode == 1 and said in out, out

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "user/kube_http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include "policy/memory.h"
+
+enum {
+	CONNECT_MS = 5000,
+	KEEPALIVE_S = 15,     /* without a byte before the peer is asked whether it is there */
+	STATUS_SIZE = 4096,   /* of the Status that comes with an error */
+	TOKEN_SIZE = 1 << 16, /* of a token file */
+	RETRY_AFTER_MAX = 60,
+};
+
+struct kube_http {
+	uv_loop_t *loop;
+	CURLM *multi;
+	uv_timer_t timer;
+	struct kube_config config;
+	struct kube_request *requests;
+};
+
+struct kube_request {
+	struct kube_http *http;
+	struct kube_request *next, **link; /* in http->requests */
+	CURL *easy;
+	struct curl_slist *headers;
+	struct curl_slist *connect_to;
+	uv_timer_t idle;
+	unsigned int idle_ms;
+	bool is_idle; /* it was given up because nothing came */
+	const struct kube_request_ops *ops;
+	void *context;
+	char error[CURL_ERROR_SIZE];
+	char status_text[STATUS_SIZE];
+	size_t status_size;
+};
+
+struct watched_socket {
+	uv_poll_t poll;
+	curl_socket_t fd;
+	struct kube_http *http;
+};
+
+static void on_request_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void request_free(struct kube_request *request)
+{
+	curl_multi_remove_handle(request->http->multi, request->easy);
+	curl_easy_cleanup(request->easy);
+	curl_slist_free_all(request->headers);
+	curl_slist_free_all(request->connect_to);
+	*request->link = request->next;
+	if (request->next)
+		request->next->link = request->link;
+	uv_close((uv_handle_t *)&request->idle, on_request_closed);
+}
+
+/* What the API server says in words (metav1.Status), or what HTTP says. */
+static void describe_status(const struct kube_request *request, unsigned int status, char *error)
+{
+	struct json_object *json = NULL, *message = NULL;
+	struct json_tokener *tokener = json_tokener_new();
+
+	json = json_tokener_parse_ex(tokener, request->status_text, (int)request->status_size);
+	if (json_object_is_type(json, json_type_object))
+		json_object_object_get_ex(json, "message", &message);
+	if (json_object_is_type(message, json_type_string))
+		snprintf(error, KUBE_ERROR_LEN, "%u: %.200s", status,
+			 json_object_get_string(message));
+	else
+		snprintf(error, KUBE_ERROR_LEN, "the server answers with status %u", status);
+	json_object_put(json);
+	json_tokener_free(tokener);
+}
+
+static void request_done(struct kube_request *request, CURLcode code)
+{
+	struct kube_outcome outcome = { 0 };
+	curl_off_t retry_after = 0;
+	long status = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	outcome.retry_after =
+		(unsigned int)(retry_after < RETRY_AFTER_MAX ? retry_after : RETRY_AFTER_MAX);
+	if (code == CURLE_OK)
+		outcome.status = (unsigned int)status;
+	if (request->is_idle)
+		snprintf(outcome.error, sizeof(outcome.error), "nothing came for %u s",
+			 request->idle_ms / 1000);
+	else if (code != CURLE_OK)
+		snprintf(outcome.error, sizeof(outcome.error), "%s",
+			 request->error[0] ? request->error : curl_easy_strerror(code));
+	else if (status != 200)
+		describe_status(request, (unsigned int)status, outcome.error);
+	request->ops->done(request->context, &outcome);
+	request_free(request);
+}
+
+static void take_finished(struct kube_http *http)
+{
+	struct kube_request *request;
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(http->multi, &left))) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+		request_done(request, message->data.result);
+	}
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct kube_http *http = timer->data;
+	int running;
+
+	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	take_finished(http);
+}
+
+static int on_timeout(CURLM *multi, long ms, void *context)
+{
+	struct kube_http *http = context;
+
+	(void)multi;
+	if (ms < 0)
+		uv_timer_stop(&http->timer);
+	else
+		uv_timer_start(&http->timer, on_timer, (uint64_t)ms, 0);
+	return 0;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct watched_socket *socket = poll->data;
+	struct kube_http *http = socket->http;
+	int flags = 0, running;
+
+	if (status < 0)
+		flags = CURL_CSELECT_ERR;
+	if (events & UV_READABLE)
+		flags |= CURL_CSELECT_IN;
+	if (events & UV_WRITABLE)
+		flags |= CURL_CSELECT_OUT;
+	curl_multi_socket_action(http->multi, socket->fd, flags, &running);
+	take_finished(http);
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
+{
+	struct watched_socket *socket = known;
+	struct kube_http *http = context;
+	int events = 0;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (!socket)
+			return 0;
+		uv_poll_stop(&socket->poll);
+		uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
+		curl_multi_assign(http->multi, fd, NULL);
+		return 0;
+	}
+	if (!socket) {
+		socket = memory_alloc(sizeof(*socket));
+		if (uv_poll_init_socket(http->loop, &socket->poll, fd)) {
+			free(socket);
+			return -1;
+		}
+		socket->fd = fd;
+		socket->http = http;
+		socket->poll.data = socket;
+		curl_multi_assign(http->multi, fd, socket);
+	}
+	if (what & CURL_POLL_IN)
+		events |= UV_READABLE;
+	if (what & CURL_POLL_OUT)
+		events |= UV_WRITABLE;
+	return uv_poll_start(&socket->poll, events, on_poll) ? -1 : 0;
+}
+
+int kube_http_new(struct uv_loop_s *loop, struct kube_config *config, struct kube_http **result)
+{
+	struct kube_http *http;
+	CURLM *multi;
+
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	multi = curl_multi_init();
+	if (!multi)
+		return -ENOMEM;
+	http = memory_alloc(sizeof(*http));
+	http->multi = multi;
+	http->loop = loop;
+	http->config = *config;
+	*config = (struct kube_config){ 0 };
+	uv_timer_init(loop, &http->timer);
+	http->timer.data = http;
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http);
+	*result = http;
+	return 0;
+}
+
+static void on_http_closed(uv_handle_t *handle)
+{
+	struct kube_http *http = handle->data;
+
+	kube_config_clear(&http->config);
+	free(http);
+}
+
+void kube_http_free(struct kube_http *http)
+{
+	if (!http)
+		return;
+	while (http->requests)
+		request_free(http->requests);
+	curl_multi_cleanup(http->multi);
+	uv_close((uv_handle_t *)&http->timer, on_http_closed);
+}
+
+const char *kube_http_server(const struct kube_http *http)
+{
+	return http->config.server;
+}
+
+static size_t on_data(char *bytes, size_t size, size_t count, void *context)
+{
+	struct kube_request *request = context;
+	size_t length = size * count, room = sizeof(request->status_text) - request->status_size;
+	long status = 0;
+
+	uv_timer_again(&request->idle);
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		return request->ops->data(request->context, bytes, length) ? 0 : length;
+	if (room > length)
+		room = length;
+	memcpy(request->status_text + request->status_size, bytes, room);
+	request->status_size += room;
+	return length;
+}
+
+/* The line that ends a head. */
+static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+{
+	struct kube_request *request = context;
+	long status = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200 && (*bytes == '\r' || *bytes == '\n') && request->ops->begun)
+		request->ops->begun(request->context);
+	return size * count;
+}
+
+static void on_idle(uv_timer_t *timer)
+{
+	struct kube_request *request = timer->data;
+
+	request->is_idle = true;
+	request_done(request, CURLE_OPERATION_TIMEDOUT);
+}
+
+static void set_pem(CURL *easy, const struct kube_pem *pem, CURLoption file, CURLoption memory)
+{
+	struct curl_blob blob = { .data = pem->bytes, .len = pem->size };
+
+	if (pem->bytes)
+		curl_easy_setopt(easy, memory, &blob);
+	else if (pem->path)
+		curl_easy_setopt(easy, file, pem->path);
+}
+
+/* The kubelet replaces the token of a pod before it expires. */
+static void add_token(struct kube_request *request)
+{
+	const struct kube_config *config = &request->http->config;
+	char *token = NULL, *header, *end;
+	FILE *file;
+
+	if (config->token_path) {
+		token = memory_alloc(TOKEN_SIZE);
+		file = fopen(config->token_path, "re");
+		if (file) {
+			token[fread(token, 1, TOKEN_SIZE - 1, file)] = '\0';
+			fclose(file);
+		}
+		for (end = token + strlen(token); end > token && strchr(" \t\r\n", end[-1]); end--)
+			;
+		*end = '\0';
+	} else if (config->token) {
+		token = memory_strdup(config->token);
+	}
+	if (token && *token) {
+		header = memory_printf("Authorization: Bearer %s", token);
+		request->headers = curl_slist_append(request->headers, header);
+		free(header);
+	}
+	free(token);
+}
+
+/* A server that shall show another name is asked for by that name, and connected to by its own. */
+static void set_target(struct kube_request *request, const char *path)
+{
+	const struct kube_config *config = &request->http->config;
+	const char *authority = config->server + strlen("https://");
+	int length = (int)strcspn(authority, "/");
+	const char *port = strrchr(authority, ':');
+	char *url, *connect;
+	bool has_port;
+
+	if (!config->server_name) {
+		url = memory_printf("%s%s", config->server, path);
+	} else {
+		has_port = port && port < authority + length && !strchr(port, ']');
+		connect = memory_printf("::%.*s%s", length, authority, has_port ? "" : ":443");
+		request->connect_to = curl_slist_append(NULL, connect);
+		curl_easy_setopt(request->easy, CURLOPT_CONNECT_TO, request->connect_to);
+		free(connect);
+		url = memory_printf("https://%s%s%s", config->server_name, authority + length,
+				    path);
+	}
+	curl_easy_setopt(request->easy, CURLOPT_URL, url);
+	free(url);
+}
+
+static void set_options(struct kube_request *request, const char *path, const char *accept)
+{
+	const struct kube_config *config = &request->http->config;
+	CURL *easy = request->easy;
+	char *header = memory_printf("Accept: %s", accept ? accept : "application/json");
+
+	request->headers = curl_slist_append(NULL, header);
+	free(header);
+	add_token(request);
+	set_target(request, path);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weftd/" WEFT_VERSION);
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+	set_pem(easy, &config->authority, CURLOPT_CAINFO, CURLOPT_CAINFO_BLOB);
+	set_pem(easy, &config->certificate, CURLOPT_SSLCERT, CURLOPT_SSLCERT_BLOB);
+	set_pem(easy, &config->key, CURLOPT_SSLKEY, CURLOPT_SSLKEY_BLOB);
+}
+
+struct kube_request *kube_http_get(struct kube_http *http, const char *path, const char *accept,
+				   unsigned int idle_ms, const struct kube_request_ops *ops,
+				   void *context)
+{
+	struct kube_request *request = memory_alloc(sizeof(*request));
+
+	request->http = http;
+	request->ops = ops;
+	request->context = context;
+	request->idle_ms = idle_ms;
+	request->next = http->requests;
+	request->link = &http->requests;
+	if (request->next)
+		request->next->link = &request->next;
+	http->requests = request;
+	uv_timer_init(http->loop, &request->idle);
+	request->idle.data = request;
+	uv_timer_start(&request->idle, on_idle, idle_ms, idle_ms);
+	request->easy = curl_easy_init();
+	set_options(request, path, accept);
+	curl_multi_add_handle(http->multi, request->easy);
+	return request;
+}
+
+void kube_request_cancel(struct kube_request *request)
+{
+	if (request)
+		request_free(request);
+}

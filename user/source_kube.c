@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The API server as a source: a reflector per resource. Which of SMI's resources there are is
+ * found out, and once more whenever a CustomResourceDefinition of SMI changes.
+ */
+#include "user/source_kube.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include "policy/memory.h"
+#include "user/kube_discovery.h"
+#include "user/kube_reflector.h"
+#include "user/kube_resource.h"
+#include "user/log.h"
+
+enum {
+	SETTLE_MS = 100,     /* after a change of a CustomResourceDefinition */
+	RETRY_MS = 2000,     /* after a discovery that failed */
+	MISSING_MS = 1000,   /* after a resource was found to be missing */
+	BATCH_MS = 2,	     /* without news before they are delivered... */
+	BATCH_MAX_MS = 50,   /* ...but no later than this after the first */
+	PERIODIC_MS = 60000, /* where CustomResourceDefinitions may not be watched */
+};
+
+static const char definitions_path[] = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+static const char metadata_only[] =
+	"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
+	"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
+struct source_kube;
+
+/* What is wrong with an object's fields. */
+struct trouble {
+	char *key; /* hash key */
+	struct findings findings;
+	UT_hash_handle hh;
+};
+
+struct followed {
+	struct source_kube *kube;
+	const struct kube_resource *resource;
+	struct json_object *mask;
+	char *version; /* NULL: it is not served */
+	struct kube_reflector *reflector;
+	struct trouble *troubles;
+};
+
+struct source_kube {
+	struct source source;
+	uv_loop_t *loop;
+	struct source_sink sink;
+	struct kube_http *http;
+	struct followed *followed; /* by resource */
+	struct kube_reflector *definitions;
+	struct kube_discovery *discovery;
+	uv_timer_t discover;
+	uv_timer_t batch;
+	uint64_t first_news; /* uv_now() of the first that is not delivered, 0 = none */
+	bool is_started;
+	bool is_discovered;
+	bool is_synced;
+	bool discover_again;	      /* something changed while it was under way */
+	char problem[KUBE_ERROR_LEN]; /* of the discovery */
+	struct findings findings;
+	unsigned int open_handles;
+};
+
+static struct source_kube *from_source(const struct source *source)
+{
+	return (struct source_kube *)source;
+}
+
+static void on_discover(uv_timer_t *timer);
+
+static void forget_trouble(struct followed *followed, const char *key)
+{
+	struct trouble *trouble;
+
+	HASH_FIND_STR(followed->troubles, key, trouble);
+	if (!trouble)
+		return;
+	HASH_DELETE(hh, followed->troubles, trouble);
+	findings_clear(&trouble->findings);
+	free(trouble->key);
+	free(trouble);
+}
+
+static void note_trouble(struct followed *followed, const char *key, struct findings *findings)
+{
+	struct trouble *trouble;
+
+	forget_trouble(followed, key);
+	if (!findings->count)
+		return;
+	trouble = memory_alloc(sizeof(*trouble));
+	trouble->key = memory_strdup(key);
+	trouble->findings = *findings;
+	*findings = (struct findings){ 0 };
+	HASH_ADD_KEYPTR(hh, followed->troubles, trouble->key, strlen(trouble->key), trouble);
+}
+
+static bool is_synced(const struct source_kube *kube)
+{
+	struct kube_reflector_state state;
+	size_t i;
+
+	if (!kube->is_discovered)
+		return false;
+	for (i = 0; i < kube_resource_count; i++) {
+		if (!kube->followed[i].reflector)
+			continue;
+		kube_reflector_state(kube->followed[i].reflector, &state);
+		if (!state.is_listed)
+			return false;
+	}
+	return true;
+}
+
+static void deliver(struct source_kube *kube)
+{
+	struct trouble *trouble;
+	size_t i;
+
+	kube->first_news = 0;
+	uv_timer_stop(&kube->batch);
+	/* Once it was complete it stays so: what is new later is a change like others. */
+	kube->is_synced = kube->is_synced || is_synced(kube);
+	findings_clear(&kube->findings);
+	for (i = 0; i < kube_resource_count; i++)
+		for (trouble = kube->followed[i].troubles; trouble; trouble = trouble->hh.next)
+			findings_append(&kube->findings, &trouble->findings);
+	kube->sink.commit(kube->sink.context, kube->is_synced);
+}
+
+static void on_batch(uv_timer_t *timer)
+{
+	deliver(timer->data);
+}
+
+static void deliver_soon(struct source_kube *kube)
+{
+	uint64_t now = uv_now(kube->loop), waited;
+
+	if (!kube->first_news)
+		kube->first_news = now ? now : 1;
+	waited = now - kube->first_news;
+	if (waited + BATCH_MS <= BATCH_MAX_MS)
+		uv_timer_start(&kube->batch, on_batch, BATCH_MS, 0);
+}
+
+static void add_text(struct json_object *object, const char *name, const char *text)
+{
+	json_object_object_add(object, name, json_object_new_string(text));
+}
+
+/* Items of a list do not say what they are. */
+static void name_kind(const struct followed *followed, struct json_object *object)
+{
+	char *version;
+
+	if (json_object_object_get_ex(object, "kind", NULL))
+		return;
+	version = memory_printf("%s%s%s", followed->resource->group,
+				*followed->resource->group ? "/" : "", followed->version);
+	add_text(object, "apiVersion", version);
+	add_text(object, "kind", object_kind_name(followed->resource->kind));
+	free(version);
+}
+
+static void on_put(void *context, struct json_object *json)
+{
+	struct followed *followed = context;
+	struct json_object *kept = kube_resource_keep(json, followed->mask);
+	struct findings findings = { 0 };
+	struct object *object;
+
+	name_kind(followed, kept);
+	object = object_parse(kept, NULL, &findings);
+	json_object_put(kept);
+	if (object && object->kind == followed->resource->kind) {
+		note_trouble(followed, object->key, &findings);
+		followed->kube->sink.put(followed->kube->sink.context, object);
+	} else {
+		object_free(object);
+	}
+	findings_clear(&findings);
+}
+
+static void on_remove(void *context, const char *key)
+{
+	struct followed *followed = context;
+
+	forget_trouble(followed, key);
+	followed->kube->sink.remove(followed->kube->sink.context, followed->resource->kind, key);
+}
+
+static void on_commit(void *context)
+{
+	const struct followed *followed = context;
+
+	deliver_soon(followed->kube);
+}
+
+static void discover_in(struct source_kube *kube, uint64_t ms)
+{
+	if (kube->discovery)
+		kube->discover_again = true;
+	else if (!uv_is_active((const uv_handle_t *)&kube->discover) ||
+		 uv_timer_get_due_in(&kube->discover) > ms)
+		uv_timer_start(&kube->discover, on_discover, ms, 0);
+}
+
+static void on_missing(void *context)
+{
+	const struct followed *followed = context;
+
+	if (!followed->resource->version)
+		discover_in(followed->kube, MISSING_MS);
+}
+
+static const struct kube_reflector_ops follow_ops = { on_put, on_remove, on_commit, on_missing };
+
+static void follow(struct followed *followed, const char *version)
+{
+	const struct kube_resource *resource = followed->resource;
+	struct source_kube *kube = followed->kube;
+	char *path;
+
+	free(followed->version);
+	followed->version = memory_strdup(version);
+	path = memory_printf("/%s%s/%s/%s", *resource->group ? "apis/" : "api", resource->group,
+			     version, resource->name);
+	if (followed->reflector)
+		kube_reflector_move(followed->reflector, path);
+	else
+		followed->reflector = kube_reflector_new(kube->loop, kube->http, path, NULL,
+							 &follow_ops, followed);
+	free(path);
+}
+
+static void unfollow(struct followed *followed, bool remove)
+{
+	if (followed->reflector && remove)
+		log_info("the API server does not serve this any more", "resource",
+			 followed->resource->name);
+	kube_reflector_free(followed->reflector, remove);
+	followed->reflector = NULL;
+	free(followed->version);
+	followed->version = NULL;
+}
+
+static void on_discovered(void *context, char *const *versions, const char *error)
+{
+	struct source_kube *kube = context;
+	size_t i;
+
+	kube->discovery = NULL;
+	snprintf(kube->problem, sizeof(kube->problem), "%s", error ? error : "");
+	if (error)
+		log_warn("the API server does not say what it serves", "error", error);
+	for (i = 0; versions && i < kube_resource_count; i++) {
+		struct followed *followed = &kube->followed[i];
+
+		if (followed->resource->version)
+			continue;
+		if (versions[i])
+			follow(followed, versions[i]);
+		else
+			unfollow(followed, true);
+	}
+	kube->is_discovered |= !error;
+	if (kube->discover_again || error)
+		discover_in(kube, error ? RETRY_MS : SETTLE_MS);
+	kube->discover_again = false;
+	deliver_soon(kube);
+}
+
+static void on_discover(uv_timer_t *timer)
+{
+	struct source_kube *kube = timer->data;
+	struct kube_reflector_state state;
+
+	kube->discovery = kube_discovery_new(kube->http, on_discovered, kube);
+	kube_reflector_state(kube->definitions, &state);
+	if (!state.is_watching)
+		uv_timer_start(&kube->discover, on_discover, PERIODIC_MS, 0);
+}
+
+static bool is_smi(const char *definition)
+{
+	static const char suffix[] = ".smi-spec.io";
+	size_t length = strlen(definition), end = sizeof(suffix) - 1;
+
+	return length > end && !strcmp(definition + length - end, suffix);
+}
+
+static void on_definition(void *context, struct json_object *json)
+{
+	struct json_object *metadata, *name;
+
+	if (json_object_object_get_ex(json, "metadata", &metadata) &&
+	    json_object_object_get_ex(metadata, "name", &name) &&
+	    is_smi(json_object_get_string(name)))
+		discover_in(context, SETTLE_MS);
+}
+
+static void on_definition_removed(void *context, const char *key)
+{
+	if (is_smi(key))
+		discover_in(context, SETTLE_MS);
+}
+
+static void ignore(void *context)
+{
+	(void)context;
+}
+
+static int source_kube_start(struct source *source)
+{
+	static const struct kube_reflector_ops definition_ops = { on_definition,
+								  on_definition_removed, ignore,
+								  ignore };
+	struct source_kube *kube = from_source(source);
+	size_t i;
+
+	uv_timer_init(kube->loop, &kube->discover);
+	uv_timer_init(kube->loop, &kube->batch);
+	kube->discover.data = kube->batch.data = kube;
+	kube->is_started = true;
+	log_info("objects come from the API server", "server", kube_http_server(kube->http));
+	kube->definitions = kube_reflector_new(kube->loop, kube->http, definitions_path,
+					       metadata_only, &definition_ops, kube);
+	for (i = 0; i < kube_resource_count; i++)
+		if (kube->followed[i].resource->version)
+			follow(&kube->followed[i], kube->followed[i].resource->version);
+	discover_in(kube, 0);
+	return 0;
+}
+
+static void source_kube_rescan(struct source *source)
+{
+	struct source_kube *kube = from_source(source);
+	size_t i;
+
+	for (i = 0; i < kube_resource_count; i++)
+		if (kube->followed[i].reflector)
+			kube_reflector_relist(kube->followed[i].reflector);
+	kube_reflector_relist(kube->definitions);
+	discover_in(kube, 0);
+}
+
+static struct json_object *status_of(const struct followed *followed)
+{
+	struct json_object *status = json_object_new_object();
+	struct kube_reflector_state state;
+
+	kube_reflector_state(followed->reflector, &state);
+	add_text(status, "version", followed->version);
+	json_object_object_add(status, "listed", json_object_new_boolean(state.is_listed));
+	json_object_object_add(status, "watching", json_object_new_boolean(state.is_watching));
+	json_object_object_add(status, "objects", json_object_new_uint64(state.objects));
+	json_object_object_add(status, "lists", json_object_new_uint64(state.lists));
+	json_object_object_add(status, "watches", json_object_new_uint64(state.watches));
+	json_object_object_add(status, "events", json_object_new_uint64(state.events));
+	add_text(status, "resource_version", state.version);
+	if (*state.problem)
+		add_text(status, "problem", state.problem);
+	return status;
+}
+
+static struct json_object *source_kube_status(const struct source *source)
+{
+	const struct source_kube *kube = from_source(source);
+	struct json_object *status = json_object_new_object();
+	struct json_object *resources = json_object_new_object();
+	size_t i;
+
+	add_text(status, "kind", "kube");
+	add_text(status, "server", kube_http_server(kube->http));
+	json_object_object_add(status, "synced", json_object_new_boolean(kube->is_synced));
+	if (*kube->problem)
+		add_text(status, "problem", kube->problem);
+	for (i = 0; i < kube_resource_count; i++)
+		if (kube->followed[i].reflector)
+			json_object_object_add(resources, kube->followed[i].resource->name,
+					       status_of(&kube->followed[i]));
+	json_object_object_add(status, "resources", resources);
+	return status;
+}
+
+static void source_kube_applied(struct source *source)
+{
+	(void)source;
+}
+
+static const struct findings *source_kube_findings(const struct source *source)
+{
+	return &from_source(source)->findings;
+}
+
+/* The API server has parsed everything. */
+static const char *source_kube_unread(const struct source *source)
+{
+	(void)source;
+	return NULL;
+}
+
+static void release(struct source_kube *kube)
+{
+	size_t i;
+
+	for (i = 0; i < kube_resource_count; i++)
+		json_object_put(kube->followed[i].mask);
+	free(kube->followed);
+	findings_clear(&kube->findings);
+	free(kube);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct source_kube *kube = handle->data;
+
+	if (!--kube->open_handles)
+		release(kube);
+}
+
+static void source_kube_free(struct source *source)
+{
+	struct source_kube *kube = from_source(source);
+	struct trouble *trouble, *following;
+	size_t i;
+
+	kube_discovery_cancel(kube->discovery);
+	kube_reflector_free(kube->definitions, false);
+	for (i = 0; i < kube_resource_count; i++) {
+		unfollow(&kube->followed[i], false);
+		HASH_ITER(hh, kube->followed[i].troubles, trouble, following)
+			forget_trouble(&kube->followed[i], trouble->key);
+	}
+	kube_http_free(kube->http);
+	if (!kube->is_started) {
+		release(kube);
+		return;
+	}
+	kube->open_handles = 2;
+	uv_close((uv_handle_t *)&kube->discover, on_closed);
+	uv_close((uv_handle_t *)&kube->batch, on_closed);
+}
+
+static const struct source_ops source_kube_ops = {
+	.start = source_kube_start,
+	.rescan = source_kube_rescan,
+	.status = source_kube_status,
+	.applied = source_kube_applied,
+	.findings = source_kube_findings,
+	.unread = source_kube_unread,
+	.free = source_kube_free,
+};
+
+int source_kube_new(struct uv_loop_s *loop, struct kube_config *config,
+		    const struct source_sink *sink, struct source **source)
+{
+	struct source_kube *kube = memory_alloc(sizeof(*kube));
+	size_t i;
+	int err;
+
+	err = kube_http_new(loop, config, &kube->http);
+	if (err) {
+		free(kube);
+		return err;
+	}
+	kube->source.ops = &source_kube_ops;
+	kube->loop = loop;
+	kube->sink = *sink;
+	kube->followed = memory_alloc(kube_resource_count * sizeof(*kube->followed));
+	for (i = 0; i < kube_resource_count; i++) {
+		kube->followed[i].kube = kube;
+		kube->followed[i].resource = &kube_resources[i];
+		kube->followed[i].mask = json_tokener_parse(kube_resources[i].mask);
+	}
+	*source = &kube->source;
+	return 0;
+}

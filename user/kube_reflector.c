@@ -22,6 +22,9 @@ enum {
 	GONE = 410,
 };
 
+/* Of lists and of watches: a server that knows no other form sends whole objects. */
+#define METADATA_OF(kind) "application/json;as=" kind ";g=meta.k8s.io;v=v1,application/json"
+
 struct known {
 	char *key;
 	unsigned int list; /* number of the list that had it last */
@@ -32,7 +35,7 @@ struct kube_reflector {
 	uv_loop_t *loop;
 	struct kube_http *http;
 	char *path;
-	char *accept;
+	bool metadata_only;
 	const struct kube_reflector_ops *ops;
 	void *context;
 
@@ -399,8 +402,10 @@ static void start_list(struct kube_reflector *reflector)
 	path = memory_printf("%s?limit=%d%s%s", reflector->path, PAGE,
 			     reflector->next ? "&continue=" : "",
 			     reflector->next ? reflector->next : "");
-	reflector->request = kube_http_get(reflector->http, path, reflector->accept, LIST_IDLE_MS,
-					   &ops, reflector);
+	reflector->request = kube_http_get(
+		reflector->http, path,
+		reflector->metadata_only ? METADATA_OF("PartialObjectMetadataList") : NULL,
+		LIST_IDLE_MS, &ops, reflector);
 	free(path);
 }
 
@@ -414,8 +419,10 @@ static void start_watch(struct kube_reflector *reflector)
 		reflector->path, (unsigned long long)spread(WATCH_S * 2), reflector->version);
 	reflector->is_watch = true;
 	reflector->watches++;
-	reflector->request = kube_http_get(reflector->http, path, reflector->accept, WATCH_IDLE_MS,
-					   &ops, reflector);
+	reflector->request = kube_http_get(
+		reflector->http, path,
+		reflector->metadata_only ? METADATA_OF("PartialObjectMetadata") : NULL,
+		WATCH_IDLE_MS, &ops, reflector);
 	free(path);
 }
 
@@ -430,7 +437,7 @@ static void go_on(struct kube_reflector *reflector)
 }
 
 struct kube_reflector *kube_reflector_new(struct uv_loop_s *loop, struct kube_http *http,
-					  const char *path, const char *accept,
+					  const char *path, bool metadata_only,
 					  const struct kube_reflector_ops *ops, void *context)
 {
 	struct kube_reflector *reflector = memory_alloc(sizeof(*reflector));
@@ -438,7 +445,7 @@ struct kube_reflector *kube_reflector_new(struct uv_loop_s *loop, struct kube_ht
 	reflector->loop = loop;
 	reflector->http = http;
 	reflector->path = memory_strdup(path);
-	reflector->accept = memory_strdup(accept);
+	reflector->metadata_only = metadata_only;
 	reflector->ops = ops;
 	reflector->context = context;
 	reflector->tokener = json_tokener_new_ex(DEPTH);
@@ -508,7 +515,6 @@ void kube_reflector_free(struct kube_reflector *reflector, bool remove)
 		reflector->ops->commit(reflector->context);
 	json_tokener_free(reflector->tokener);
 	free(reflector->path);
-	free(reflector->accept);
 	free(reflector->version);
 	free(reflector->next);
 	uv_close((uv_handle_t *)&reflector->timer, on_closed);

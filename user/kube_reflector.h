@@ -36,11 +36,11 @@ struct kube_reflector_state {
 };
 
 /*
- * `path` of the collection: "/api/v1/pods". `accept` as for kube_http_get(). Starts at once;
- * delivers from the event loop.
+ * `path` of the collection: "/api/v1/pods". `metadata_only`: objects come without all else. Starts
+ * at once; delivers from the event loop.
  */
 struct kube_reflector *kube_reflector_new(struct uv_loop_s *loop, struct kube_http *http,
-					  const char *path, const char *accept,
+					  const char *path, bool metadata_only,
 					  const struct kube_reflector_ops *ops, void *context);
 
 /* The same objects are to be had elsewhere now (another API version). */

@@ -27,10 +27,6 @@ enum {
 };
 
 static const char definitions_path[] = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-static const char metadata_only[] =
-	"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
-	"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
-
 struct source_kube;
 
 /* What is wrong with an object's fields. */
@@ -237,7 +233,7 @@ static void follow(struct followed *followed, const char *version)
 	if (followed->reflector)
 		kube_reflector_move(followed->reflector, path);
 	else
-		followed->reflector = kube_reflector_new(kube->loop, kube->http, path, NULL,
+		followed->reflector = kube_reflector_new(kube->loop, kube->http, path, false,
 							 &follow_ops, followed);
 	free(path);
 }
@@ -332,8 +328,8 @@ static int source_kube_start(struct source *source)
 	kube->discover.data = kube->batch.data = kube;
 	kube->is_started = true;
 	log_info("objects come from the API server", "server", kube_http_server(kube->http));
-	kube->definitions = kube_reflector_new(kube->loop, kube->http, definitions_path,
-					       metadata_only, &definition_ops, kube);
+	kube->definitions = kube_reflector_new(kube->loop, kube->http, definitions_path, true,
+					       &definition_ops, kube);
 	for (i = 0; i < kube_resource_count; i++)
 		if (kube->followed[i].resource->version)
 			follow(&kube->followed[i], kube->followed[i].resource->version);

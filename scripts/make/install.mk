@@ -3,7 +3,12 @@
 MAN := $(wildcard man/*.[1-8])
 PLAYGROUND := $(wildcard tools/playground/*)
 
-.PHONY: install uninstall clean help
+.PHONY: install uninstall clean help image
+# An OCI archive; needs umoci (scripts/setup.sh kube).
+IMAGE ?= localhost/weft:dev
+image: all
+	$(Q)/usr/bin/python3 tools/image/build.py $(BUILD) $(IMAGE) $(BUILD)/image/weft.tar
+
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
 		$(DESTDIR)$(PREFIX)/lib/weft/playground $(DESTDIR)$(PREFIX)/share/man/man8
@@ -29,6 +34,9 @@ help:
 	@echo 'make all            build weftd, weft and weft-playground below build/'
 	@echo 'make check-TIER     one tier: $(TIERS)'
 	@echo 'make check-kernels  the BPF tests and a cluster on other kernels, in QEMU (slow)'
+	@echo 'make check-kube     weft on a real two-node Kubernetes cluster on this machine'
+	@echo 'make image          build/image/weft.tar, an OCI image; IMAGE=NAME:TAG'
+	@echo 'make kube-up        a two-node Kubernetes cluster on this machine with weft installed (kube-down ends it)'
 	@echo 'make fuzz           run the fuzz targets, FUZZ_SECONDS=300 each'
 	@echo 'make bench          measure cost against direct connections and proxies (root)'
 	@echo 'make lint           style, layering and self-contained headers'

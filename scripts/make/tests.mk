@@ -89,9 +89,11 @@ define sanitized
 $(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(SAN) SANITIZE=1 test-programs $(SAN)/weftd $(SAN)/weft
 endef
 
-.PHONY: setup test-build check test
+.PHONY: setup setup-kube test-build check test
 setup:
 	$(Q)scripts/setup.sh
+setup-kube: setup
+	$(Q)scripts/setup.sh kube
 test-build: setup
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all fuzz-programs e2e-programs
 	$(sanitized)
@@ -100,10 +102,19 @@ test-build: setup
 check: test-build
 	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) $(TIERS)
 test: check
-CHECK_ONE := $(TIERS:%=check-%)
+CHECK_ONE := $(TIERS:%=check-%) check-kube
 .PHONY: $(CHECK_ONE)
 $(CHECK_ONE): check-%: test-build
 	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) $*
+
+check-kube: setup-kube
+
+.PHONY: kube-up kube-down
+kube-up: setup-kube
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)WEFT_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/kube/by_hand.py up
+kube-down:
+	$(Q)/usr/bin/python3 tests/kube/by_hand.py down
 
 .PHONY: lint fuzz demo
 lint:

@@ -207,6 +207,9 @@ def test_problem_is_told(scene):
     scene.api.do("fault", path=TARGETS, kind="status", code=403, count=1000)
     scene.api.do("compact")
     wait_until(lambda: scene.resource().get("problem") == "403: as the test wants it", 3, "problem")
+    shown = scene.cluster.mesh.weft("a", "status").stdout
+    assert "source    kube https://127.0.0.1:%d, read, applied\n" % scene.api.port in shown
+    assert "          traffictargets: 403: as the test wants it\n" in shown
     assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
     scene.api.do("set", faults=[])
     wait_until(lambda: "problem" not in scene.resource(), 12, "recovery")

@@ -165,6 +165,25 @@ static bool is_true(struct json_object *json, const char *path)
 	return json_object_get_boolean(json_member(json, path));
 }
 
+/* Where objects come from; of an API server also what of it cannot be followed. */
+static void print_source(struct json_object *agent)
+{
+	struct json_object *resources = json_member(agent, "source.resources");
+	const char *path = json_text(agent, "source.path");
+
+	printf("source    %s %s, %s, %s\n", json_text(agent, "source.kind"),
+	       *path ? path : json_text(agent, "source.server"),
+	       is_true(agent, "source.synced") ? "read" : "not read yet",
+	       is_true(agent, "applied") ? "applied" : "not applied");
+	if (*json_text(agent, "source.problem"))
+		printf("          %s\n", json_text(agent, "source.problem"));
+	if (!json_object_is_type(resources, json_type_object))
+		return;
+	json_object_object_foreach(resources, name, resource)
+		if (*json_text(resource, "problem"))
+			printf("          %s: %s\n", name, json_text(resource, "problem"));
+}
+
 static void print_agent(struct json_object *agent)
 {
 	printf("agent     weftd %s on node %s, pid %s, %s\n", json_text(agent, "version"),
@@ -174,10 +193,7 @@ static void print_agent(struct json_object *agent)
 		printf("          %s\n", json_text(agent, "not_ready_reason"));
 	if (*json_text(agent, "last_apply_error"))
 		printf("          last apply failed: %s\n", json_text(agent, "last_apply_error"));
-	printf("source    %s %s, %s, %s\n", json_text(agent, "source.kind"),
-	       json_text(agent, "source.path"),
-	       is_true(agent, "source.synced") ? "read" : "not read yet",
-	       is_true(agent, "applied") ? "applied" : "not applied");
+	print_source(agent);
 	printf("applied   %s times, the last in %s us\n", json_text(agent, "reconciles"),
 	       json_text(agent, "last_apply_us"));
 	if (strcmp(json_text(agent, "events_lost"), "0"))

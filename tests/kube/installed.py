@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cluster with weft on it: installing, and what its pods experience."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from cluster import HOST
+from mesh import PYTHON, wait_until
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+BUILD = pathlib.Path(os.environ.get("WEFT_BUILD", TOP / "build"))
+IMAGE = "localhost/weft:dev"
+SPACE = "shop"
+
+
+def thing(kind, name, api="v1", space=SPACE, **more):
+    metadata = {"name": name, **({"namespace": space} if space else {}), **more.pop("metadata", {})}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **more}
+
+
+def template(account, command, node=None):
+    """A pod whose programs are the host's, and the tests'."""
+    shared = {"usr": "/usr", "tests": str(HERE.parent)}
+    return {"serviceAccountName": account, "terminationGracePeriodSeconds": 0, "enableServiceLinks": False,
+            **({"nodeName": node} if node else {}),
+            "containers": [{"name": "main", "image": HOST, "imagePullPolicy": "Never", "command": command,
+                            "volumeMounts": [{"name": name, "mountPath": path, "readOnly": True}
+                                             for name, path in shared.items()]}],
+            "volumes": [{"name": name, "hostPath": {"path": path}} for name, path in shared.items()]}
+
+
+def pod(name, command=("sleep", "infinity"), node=None):
+    return thing("Pod", name, spec=template(name, list(command), node))
+
+
+def deployment(name, command, replicas=2, labels=None):
+    labels = {"app": name, **(labels or {})}
+    return thing("Deployment", name, "apps/v1", spec={
+        "replicas": replicas, "selector": {"matchLabels": {"app": name}},
+        "template": {"metadata": {"labels": labels}, "spec": template(name, list(command))}})
+
+
+def service(name, selector, *ports):
+    return thing("Service", name, spec={
+        "selector": selector, "ipFamilyPolicy": "RequireDualStack",
+        "ports": [{"name": "p%d" % port, "port": port} for port in ports]})
+
+
+class Installed:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.kubectl = cluster.kubectl
+        self.get = cluster.get
+
+    def overlay(self):
+        """deploy/ as it is, but that each node has only a part of this machine's cgroups."""
+        folder = self.cluster.folder / "overlay"
+        folder.mkdir()
+        base = os.path.relpath(TOP / "deploy", folder)
+        (folder / "kustomization.yaml").write_text(json.dumps({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [base],
+            "patchesJson6902": [{"target": {"group": "apps", "version": "v1", "kind": "DaemonSet", "name": "weftd",
+                                            "namespace": "weft-system"},
+                                 "patch": json.dumps([{
+                                     "op": "add", "path": "/spec/template/spec/containers/0/env/-",
+                                     "value": {"name": "WEFT_CGROUP", "value": "%s/%s-$(WEFT_NODE)" % (
+                                         self.cluster.unified(), self.cluster.name)}}])}]}), encoding="utf-8")
+        return str(folder)
+
+    def install(self):
+        """By the README's steps; for a registry stands the import."""
+        archive = BUILD / "image" / "weft.tar"
+        subprocess.run([sys.executable, str(TOP / "tools" / "image" / "build.py"), str(BUILD), IMAGE, str(archive)],
+                       check=True, stdout=subprocess.DEVNULL)
+        self.cluster.import_image(archive)
+        self.kubectl("apply", "-k", self.overlay())
+        self.kubectl("rollout", "status", "-n", "weft-system", "daemonset/weftd", "--timeout=60s")
+
+    def apply(self, *objects):
+        self.kubectl("apply", "-f", "-", text="\n".join(map(json.dumps, objects)))
+
+    def delete(self, *objects):
+        self.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-",
+                     text="\n".join(map(json.dumps, objects)))
+
+    def await_pods(self, count, seconds=60):
+        def ready():
+            items = self.get("pods", "-n", SPACE)["items"]
+            return len(items) == count and all(
+                item["status"].get("containerStatuses", [{}])[0].get("ready") for item in items)
+        wait_until(ready, seconds, "%d pods" % count)
+
+    def addresses(self, **labels):
+        """Of the pods with these labels."""
+        items = self.get("pods", "-n", SPACE, "-l", ",".join("%s=%s" % one for one in labels.items()))["items"]
+        return [one["ip"] for item in items for one in item["status"]["podIPs"]]
+
+    def cluster_ips(self, name):
+        return self.get("service", "-n", SPACE, name)["spec"]["clusterIPs"]
+
+    def inside(self, where):
+        """How to run a command as one of the pod's, without asking the API server or the kubelet."""
+        item = self.get("pod", "-n", SPACE, where)
+        node = next(one for one in self.cluster.nodes if one.name == item["spec"]["nodeName"])
+        folder = pathlib.Path(self.cluster.unified() + node.cgroup, "kubepods", "besteffort",
+                              "pod" + item["metadata"]["uid"])
+        for container in filter(pathlib.Path.is_dir, folder.iterdir()):
+            for pid in (container / "cgroup.procs").read_text(encoding="ascii").split()[:1]:
+                if not pathlib.Path("/proc", pid, "cmdline").read_bytes().startswith(b"/pause"):
+                    return ["sh", "-c", 'echo $$ >"$0"/cgroup.procs && exec "$@"', str(container), "nsenter",
+                            "--target", pid, "--net", "--mount", "--"]
+        raise RuntimeError("pod %s has no process" % where)
+
+    def popen(self, where, *command, **options):
+        """A command in a pod, with pipes; what Load and Asker of the e2e tests call."""
+        return subprocess.Popen([*self.inside(where), *command], text=True, **options)
+
+    def exec(self, where, *command):
+        return self.kubectl("exec", "-n", SPACE, where, "--", *command, check=False)
+
+    def fetch(self, where, url, *options):
+        """Status of the answer; "000" if there is none."""
+        return self.exec(where, "curl", "-g", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", *options,
+                         url)
+
+    def agents(self):
+        """Pods of the DaemonSet, by node."""
+        return {item["spec"]["nodeName"]: item["metadata"]["name"]
+                for item in self.get("pods", "-n", "weft-system")["items"]
+                if not item["metadata"].get("deletionTimestamp")}
+
+    def weft(self, node, *arguments):
+        return json.loads(self.kubectl("exec", "-n", "weft-system", self.agents()[node], "--", "weft", "-o", "json",
+                                       *arguments))
+
+    def log(self, node):
+        return self.kubectl("logs", "-n", "weft-system", self.agents()[node])
+
+    def assert_sane(self):
+        for node in self.agents():
+            said = self.log(node)
+            assert '"level":"error"' not in said, said[-3000:]
+            self.kubectl("exec", "-n", "weft-system", self.agents()[node], "--", "weft", "verify")
+
+    def await_agents(self, seconds=60):
+        self.kubectl("rollout", "status", "-n", "weft-system", "daemonset/weftd", "--timeout=%ds" % seconds)
+
+
+def server(*listeners):
+    return [PYTHON, str(HERE.parent / "e2e" / "server.py"), "/tmp/received", *listeners]

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two nodes on one kernel: network namespaces that a cable joins, cgroups in every hierarchy, and a
+mount namespace with a bpffs of its own. Nothing of it touches the root namespace's network."""
+import os
+import pathlib
+import subprocess
+
+SERVICES = ("10.96.0.0/16", "fd96::/112")
+API_VIP = "10.96.0.1"
+API_PORT = 6443
+
+
+def run(*command, check=True, text=None):
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise RuntimeError("%s: %s" % (" ".join(command), done.stderr.strip()))
+    return done.stdout
+
+
+def hierarchies():
+    """(mount point, is it version 2) of every cgroup hierarchy."""
+    lines = pathlib.Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    return [(pathlib.Path(words[1]), words[2] == "cgroup2") for words in map(str.split, lines)
+            if words[2] in ("cgroup", "cgroup2")]
+
+
+class Node:
+    """One node's places; `number` tells its addresses."""
+
+    def __init__(self, cluster, name, number, folder):
+        self.name = name
+        self.netns = "%s-%s" % (cluster, name)
+        self.folder = folder / name
+        self.cgroup = "/%s-%s" % (cluster, name)
+        self.addresses = ("172.30.0.%d" % number, "fd30::%d" % number)
+        self.pods = ("10.244.%d.0/24" % number, "fd44:%d::/64" % number)
+        self.holder = None
+
+    def inside(self, *command):
+        """The command, in the node's namespaces."""
+        return ["nsenter", "--target", str(self.holder), "--net", "--mount", "--", *command]
+
+    def run(self, *command, **options):
+        return run(*self.inside(*command), **options)
+
+    def make_cgroups(self):
+        for mount, unified in hierarchies():
+            path = mount / self.cgroup.lstrip("/")
+            path.mkdir(exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if not unified and (mount / name).exists():
+                    (path / name).write_text((mount / name).read_text(encoding="utf-8"), encoding="utf-8")
+
+    def hold(self):
+        """A process that keeps the namespaces."""
+        script = ("mount --make-rslave / && umount -l /sys/fs/bpf 2>/dev/null; "
+                  "mount -t bpf bpf /sys/fs/bpf && mount --make-shared /sys/fs/bpf && "
+                  "mkdir -p /var/log/pods && mount --bind '%s' /var/log/pods && "
+                  "ip link set lo up && echo held && exec sleep infinity" % (self.folder / "logs"))
+        process = subprocess.Popen(["unshare", "--mount", "--net", "--propagation", "slave", "sh", "-c",
+                                    script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+        if process.stdout.readline() != "held\n":
+            raise RuntimeError("the namespaces of node %s could not be made" % self.name)
+        self.holder = process.pid
+        return process
+
+    def connect(self, other):
+        """The cable to the other node, and the routes to its pods."""
+        self.run("ip", "link", "add", "node0", "type", "veth", "peer", "name", "node0", "netns",
+                 str(other.holder))
+        for node, peer in ((self, other), (other, self)):
+            for address, length in zip(node.addresses, (24, 64)):
+                node.run("ip", "addr", "add", "%s/%d" % (address, length), "dev", "node0", "nodad")
+            node.run("ip", "link", "set", "node0", "up")
+            for pods, address in zip(peer.pods, peer.addresses):
+                node.run("ip", "route", "add", pods, "via", address)
+            node.run("ip", "route", "add", "default", "via", peer.addresses[0])
+            node.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+
+    def redirect_api(self, server):
+        """What kube-proxy would do for the one service that weft itself needs."""
+        rule = "ip daddr %s tcp dport 443 dnat to %s:%d" % (API_VIP, server, API_PORT)
+        self.run("nft", "-f", "-", text="table ip kube {\n"
+                 "chain out { type nat hook output priority -100; %s; }\n"
+                 "chain in { type nat hook prerouting priority -100; %s; }\n}\n" % (rule, rule))
+
+    def remove_cgroups(self):
+        for mount, unified in hierarchies():
+            top = mount / self.cgroup.lstrip("/")
+            if not top.exists():
+                continue
+            if unified:
+                (top / "cgroup.kill").write_text("1", encoding="utf-8")
+            for folder, _, _ in os.walk(top, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    pass

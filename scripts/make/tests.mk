@@ -5,6 +5,8 @@
 SAN := $(BUILD)/san
 JOBS ?= $(shell nproc)
 TIERS := lint docs unit bpf loader agent fuzz playground e2e
+# Run when asked for by name only.
+TIERS_ALONE := kube
 
 C_TESTS := $(wildcard $(foreach tier,unit bpf loader agent,tests/$(tier)/test_*.c))
 TEST_BIN := $(C_TESTS:%.c=$(BUILD)/%)
@@ -102,7 +104,7 @@ test-build: setup
 check: test-build
 	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) $(TIERS)
 test: check
-CHECK_ONE := $(TIERS:%=check-%) check-kube
+CHECK_ONE := $(TIERS:%=check-%) $(TIERS_ALONE:%=check-%)
 .PHONY: $(CHECK_ONE)
 $(CHECK_ONE): check-%: test-build
 	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) $*

@@ -125,7 +125,9 @@ def make_targets():
                 found |= set(match[2].split())
             if line.startswith(".PHONY:"):
                 found |= set(line.split(":", 1)[1].split())
-    tiers = re.search(r"(?m)^TIERS := (.*)$", read(TOP / "scripts/make/tests.mk"))[1].split()
+    # Those of `make check`, and those that run by themselves.
+    tiers = [tier for line in re.findall(r"(?m)^TIERS(?:_ALONE)? := (.*)$", read(TOP / "scripts/make/tests.mk"))
+             for tier in line.split()]
     return found | {"check-" + tier for tier in tiers}, tiers
 
 

@@ -45,11 +45,11 @@ static void on_loader_log(int level, const char *text)
 	log_write(levels[level], text, (char *)0);
 }
 
-static void sink_put(void *context, struct object *object)
+static enum store_change sink_put(void *context, struct object *object)
 {
 	struct agent *agent = context;
 
-	store_put(agent->store, object);
+	return store_put(agent->store, object);
 }
 
 static void sink_remove(void *context, enum object_kind kind, const char *key)

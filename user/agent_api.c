@@ -9,6 +9,7 @@
 #include "policy/memory.h"
 #include "policy/reason.h"
 #include "user/agent_state.h"
+#include "user/json_text.h"
 
 enum { EVENTS_DEFAULT = 1000, EVENTS_MAX = 8192 };
 
@@ -31,11 +32,6 @@ static void answer_json(struct server_response *response, struct json_object *js
 	response->body = memory_printf("%s\n", text);
 	response->length = strlen(response->body);
 	json_object_put(json);
-}
-
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-	json_object_object_add(object, key, json_object_new_string(text));
 }
 
 static void add_bool(struct json_object *object, const char *key, bool value)
@@ -103,9 +99,9 @@ static struct json_object *status_pod(const struct agent *agent, const struct de
 	const struct pod_place *place = agent_place(agent, local);
 	struct json_object *pod = json_object_new_object();
 
-	add_text(pod, "namespace", local->name_space);
-	add_text(pod, "name", local->name);
-	add_text(pod, "uid", local->uid);
+	json_add_text(pod, "namespace", local->name_space);
+	json_add_text(pod, "name", local->name);
+	json_add_text(pod, "uid", local->uid);
 	add_number(pod, "ifindex", place ? place->ifindex : 0);
 	add_number(pod, "netns_cookie", place ? place->netns_cookie : 0);
 	json_object_object_add(pod, "nsid", json_object_new_int(place ? place->nsid : -1));
@@ -136,20 +132,20 @@ static void handle_status(const struct server_request *request, struct server_re
 	size_t i;
 
 	(void)request;
-	add_text(status, "node", agent->config->node);
-	add_text(status, "trust_domain", agent->config->trust_domain);
+	json_add_text(status, "node", agent->config->node);
+	json_add_text(status, "trust_domain", agent->config->trust_domain);
 	add_number(status, "max_head", agent->config->max_head);
 	add_number(status, "pid", (uint64_t)getpid());
-	add_text(status, "version", WEFT_VERSION);
+	json_add_text(status, "version", WEFT_VERSION);
 	add_number(status, "abi", WEFT_ABI_VERSION);
 	add_bool(status, "ready", !reason);
 	if (reason)
-		add_text(status, "not_ready_reason", reason);
+		json_add_text(status, "not_ready_reason", reason);
 	json_object_object_add(status, "started", json_object_new_double(agent->started));
 	json_object_object_add(status, "source", agent->source->ops->status(agent->source));
 	add_bool(status, "applied", agent->applied);
 	if (agent->apply_error[0])
-		add_text(status, "last_apply_error", agent->apply_error);
+		json_add_text(status, "last_apply_error", agent->apply_error);
 	add_number(status, "reconciles", agent->reconciles);
 	add_number(status, "last_apply_us", agent->last_apply_us);
 	/* Connections are still to be held against the policy in force. */
@@ -180,8 +176,8 @@ static void handle_objects(const struct server_request *request, struct server_r
 			json_object_array_add(items, json_object_get(objects[i]->json));
 		free(objects);
 	}
-	add_text(list, "kind", "List");
-	add_text(list, "apiVersion", "v1");
+	json_add_text(list, "kind", "List");
+	json_add_text(list, "apiVersion", "v1");
 	json_object_object_add(list, "items", items);
 	answer_json(response, list);
 }
@@ -190,17 +186,17 @@ static struct json_object *finding_json(const struct finding *finding)
 {
 	struct json_object *json = json_object_new_object(), *object = json_object_new_object();
 
-	add_text(object, "apiVersion", finding->api_version);
-	add_text(object, "kind", finding->kind);
-	add_text(object, "namespace", finding->name_space);
-	add_text(object, "name", finding->name);
+	json_add_text(object, "apiVersion", finding->api_version);
+	json_add_text(object, "kind", finding->kind);
+	json_add_text(object, "namespace", finding->name_space);
+	json_add_text(object, "name", finding->name);
 	json_object_object_add(json, "object", object);
 	if (finding->origin[0])
-		add_text(json, "file", finding->origin);
-	add_text(json, "field", finding->field);
-	add_text(json, "reason", finding->reason);
-	add_text(json, "message", finding->message);
-	add_text(json, "consequence", finding->consequence);
+		json_add_text(json, "file", finding->origin);
+	json_add_text(json, "field", finding->field);
+	json_add_text(json, "reason", finding->reason);
+	json_add_text(json, "message", finding->message);
+	json_add_text(json, "consequence", finding->consequence);
 	return json;
 }
 

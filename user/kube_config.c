@@ -2,7 +2,6 @@
 #include "user/kube_config.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "policy/memory.h"
+#include "user/json_text.h"
 #include "user/manifest.h"
 
 enum { FILE_SIZE_MAX = 1 << 20 };
@@ -29,15 +29,12 @@ static int refuse(const struct reading *reading, const char *what, const char *n
 	return -EINVAL;
 }
 
+/* NULL when there is none, or an empty one. */
 static const char *text_of(struct json_object *object, const char *name)
 {
-	struct json_object *member;
+	const char *text = json_text_of(object, name);
 
-	if (!json_object_is_type(object, json_type_object) ||
-	    !json_object_object_get_ex(object, name, &member) ||
-	    !json_object_is_type(member, json_type_string) || !json_object_get_string_len(member))
-		return NULL;
-	return json_object_get_string(member);
+	return *text ? text : NULL;
 }
 
 /* The map `member` of the item of this name in the list `list`. */

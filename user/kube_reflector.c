@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "user/kube_reflector.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 #include <uv.h>
 #include "policy/memory.h"
+#include "user/json_text.h"
 #include "user/log.h"
 
 enum {
@@ -60,17 +60,6 @@ struct kube_reflector {
 
 static void go_on(struct kube_reflector *reflector);
 
-static const char *text_of(struct json_object *object, const char *name)
-{
-	struct json_object *member;
-
-	if (!json_object_is_type(object, json_type_object) ||
-	    !json_object_object_get_ex(object, name, &member) ||
-	    !json_object_is_type(member, json_type_string))
-		return "";
-	return json_object_get_string(member);
-}
-
 static struct json_object *metadata_of(struct json_object *object)
 {
 	struct json_object *metadata = NULL;
@@ -104,9 +93,9 @@ static void set_problem(struct kube_reflector *reflector, const char *problem)
 static char *key_of(struct json_object *object)
 {
 	struct json_object *metadata = metadata_of(object);
-	const char *name = text_of(metadata, "name");
+	const char *name = json_text_of(metadata, "name");
 
-	return *name ? memory_printf("%s/%s", text_of(metadata, "namespace"), name) : NULL;
+	return *name ? memory_printf("%s/%s", json_text_of(metadata, "namespace"), name) : NULL;
 }
 
 static void put(struct kube_reflector *reflector, struct json_object *object)
@@ -258,14 +247,14 @@ static bool list_page(struct kube_reflector *reflector)
 	struct json_object *metadata = metadata_of(reflector->page), *items;
 	size_t i;
 
-	if (!*text_of(metadata, "resourceVersion") ||
+	if (!*json_text_of(metadata, "resourceVersion") ||
 	    !json_object_object_get_ex(reflector->page, "items", &items) ||
 	    !(json_object_is_type(items, json_type_array) || !items))
 		return false;
 	for (i = 0; items && i < json_object_array_length(items); i++)
 		put(reflector, json_object_array_get_idx(items, i));
-	set_text(&reflector->version, text_of(metadata, "resourceVersion"));
-	set_text(&reflector->next, text_of(metadata, "continue"));
+	set_text(&reflector->version, json_text_of(metadata, "resourceVersion"));
+	set_text(&reflector->next, json_text_of(metadata, "continue"));
 	return true;
 }
 
@@ -304,8 +293,8 @@ static void take_error(struct kube_reflector *reflector, struct json_object *sta
 		json_object_object_get_ex(status, "code", &code);
 	reflector->is_gone = json_object_get_int(code) == GONE;
 	if (!reflector->is_gone)
-		set_problem(reflector, *text_of(status, "message") ?
-					       text_of(status, "message") :
+		set_problem(reflector, *json_text_of(status, "message") ?
+					       json_text_of(status, "message") :
 					       "the watch ended with an error");
 	reflector->is_broken = true;
 }
@@ -319,14 +308,14 @@ static bool is_older(const char *version, const char *than)
 
 static void take_event(struct kube_reflector *reflector, struct json_object *event)
 {
-	const char *type = text_of(event, "type"), *version;
+	const char *type = json_text_of(event, "type"), *version;
 	struct json_object *object = NULL;
 
 	if (reflector->is_broken)
 		return;
 	if (json_object_is_type(event, json_type_object))
 		json_object_object_get_ex(event, "object", &object);
-	version = text_of(metadata_of(object), "resourceVersion");
+	version = json_text_of(metadata_of(object), "resourceVersion");
 	if (!strcmp(type, "ERROR")) {
 		take_error(reflector, object);
 		return;

@@ -13,7 +13,8 @@ struct uv_loop_s;
 struct json_object;
 
 struct source_sink {
-	void (*put)(void *context, struct object *object); /* takes ownership */
+	/* Takes ownership. Whether it is news. */
+	enum store_change (*put)(void *context, struct object *object);
 	void (*remove)(void *context, enum object_kind kind, const char *key);
 	/* A batch is complete: the store is consistent, compile now. `synced` once everything was
 	 * seen. */

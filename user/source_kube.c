@@ -6,15 +6,17 @@
 #include "user/source_kube.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 #include "policy/memory.h"
+#include "user/json_text.h"
 #include "user/kube_discovery.h"
 #include "user/kube_reflector.h"
 #include "user/kube_resource.h"
+#include "user/kube_spaces.h"
+#include "user/kube_troubles.h"
 #include "user/log.h"
 
 enum {
@@ -29,20 +31,13 @@ enum {
 static const char definitions_path[] = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 struct source_kube;
 
-/* What is wrong with an object's fields. */
-struct trouble {
-	char *key; /* hash key */
-	struct findings findings;
-	UT_hash_handle hh;
-};
-
 struct followed {
 	struct source_kube *kube;
 	const struct kube_resource *resource;
 	struct json_object *mask;
 	char *version; /* NULL: it is not served */
 	struct kube_reflector *reflector;
-	struct trouble *troubles;
+	struct kube_troubles troubles;
 };
 
 struct source_kube {
@@ -51,6 +46,7 @@ struct source_kube {
 	struct source_sink sink;
 	struct kube_http *http;
 	struct followed *followed; /* by resource */
+	struct kube_spaces *spaces;
 	struct kube_reflector *definitions;
 	struct kube_discovery *discovery;
 	uv_timer_t discover;
@@ -59,6 +55,7 @@ struct source_kube {
 	bool is_started;
 	bool is_discovered;
 	bool is_synced;
+	bool is_news;		      /* something was put or removed that is not delivered */
 	bool discover_again;	      /* something changed while it was under way */
 	char problem[KUBE_ERROR_LEN]; /* of the discovery */
 	struct findings findings;
@@ -71,33 +68,6 @@ static struct source_kube *from_source(const struct source *source)
 }
 
 static void on_discover(uv_timer_t *timer);
-
-static void forget_trouble(struct followed *followed, const char *key)
-{
-	struct trouble *trouble;
-
-	HASH_FIND_STR(followed->troubles, key, trouble);
-	if (!trouble)
-		return;
-	HASH_DELETE(hh, followed->troubles, trouble);
-	findings_clear(&trouble->findings);
-	free(trouble->key);
-	free(trouble);
-}
-
-static void note_trouble(struct followed *followed, const char *key, struct findings *findings)
-{
-	struct trouble *trouble;
-
-	forget_trouble(followed, key);
-	if (!findings->count)
-		return;
-	trouble = memory_alloc(sizeof(*trouble));
-	trouble->key = memory_strdup(key);
-	trouble->findings = *findings;
-	*findings = (struct findings){ 0 };
-	HASH_ADD_KEYPTR(hh, followed->troubles, trouble->key, strlen(trouble->key), trouble);
-}
 
 static bool is_synced(const struct source_kube *kube)
 {
@@ -116,19 +86,69 @@ static bool is_synced(const struct source_kube *kube)
 	return true;
 }
 
+/* A Namespace that says what is assumed: everything is denied that no rule allows. */
+static struct json_object *make_namespace(const char *name)
+{
+	struct json_object *json = json_object_new_object(), *metadata = json_object_new_object();
+	struct json_object *labels = json_object_new_object();
+
+	json_add_text(json, "apiVersion", "v1");
+	json_add_text(json, "kind", "Namespace");
+	json_add_text(labels, "weft.dev/mesh", "enforce");
+	json_add_text(metadata, "name", name);
+	json_object_object_add(metadata, "labels", labels);
+	json_object_object_add(json, "metadata", metadata);
+	return json;
+}
+
+static struct followed *find_followed(struct source_kube *kube, enum object_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < kube_resource_count - 1 && kube_resources[i].kind != kind; i++)
+		;
+	return &kube->followed[i];
+}
+
+static void on_assume(void *context, const char *name, bool needed)
+{
+	struct source_kube *kube = context;
+	struct followed *namespaces = find_followed(kube, OBJECT_NAMESPACE);
+	char *key = memory_printf("/%s", name);
+	struct findings findings = { 0 };
+	struct json_object *json;
+	struct object *object;
+
+	kube_troubles_forget(&namespaces->troubles, key);
+	if (needed) {
+		json = make_namespace(name);
+		object = object_parse(json, NULL, &findings);
+		json_object_put(json);
+		finding_add(&findings, object, "", "UnknownNamespace",
+			    "its pods count as enforced until it is known",
+			    "it has pods, but the API server has not told of it");
+		kube_troubles_note(&namespaces->troubles, key, &findings);
+		kube->sink.put(kube->sink.context, object);
+	} else {
+		kube->sink.remove(kube->sink.context, OBJECT_NAMESPACE, key);
+	}
+	free(key);
+}
+
 static void deliver(struct source_kube *kube)
 {
-	struct trouble *trouble;
 	size_t i;
 
 	kube->first_news = 0;
+	kube->is_news = false;
 	uv_timer_stop(&kube->batch);
 	/* Once it was complete it stays so: what is new later is a change like others. */
 	kube->is_synced = kube->is_synced || is_synced(kube);
+	if (kube->is_synced)
+		kube_spaces_settle(kube->spaces, on_assume, kube);
 	findings_clear(&kube->findings);
 	for (i = 0; i < kube_resource_count; i++)
-		for (trouble = kube->followed[i].troubles; trouble; trouble = trouble->hh.next)
-			findings_append(&kube->findings, &trouble->findings);
+		kube_troubles_append(&kube->followed[i].troubles, &kube->findings);
 	kube->sink.commit(kube->sink.context, kube->is_synced);
 }
 
@@ -148,9 +168,11 @@ static void deliver_soon(struct source_kube *kube)
 		uv_timer_start(&kube->batch, on_batch, BATCH_MS, 0);
 }
 
-static void add_text(struct json_object *object, const char *name, const char *text)
+/* Most events are about what weft does not read. */
+static void deliver_news(struct source_kube *kube)
 {
-	json_object_object_add(object, name, json_object_new_string(text));
+	if (kube->is_news || !kube->is_synced)
+		deliver_soon(kube);
 }
 
 /* Items of a list do not say what they are. */
@@ -162,8 +184,8 @@ static void name_kind(const struct followed *followed, struct json_object *objec
 		return;
 	version = memory_printf("%s%s%s", followed->resource->group,
 				*followed->resource->group ? "/" : "", followed->version);
-	add_text(object, "apiVersion", version);
-	add_text(object, "kind", object_kind_name(followed->resource->kind));
+	json_add_text(object, "apiVersion", version);
+	json_add_text(object, "kind", object_kind_name(followed->resource->kind));
 	free(version);
 }
 
@@ -171,15 +193,26 @@ static void on_put(void *context, struct json_object *json)
 {
 	struct followed *followed = context;
 	struct json_object *kept = kube_resource_keep(json, followed->mask);
+	struct source_kube *kube = followed->kube;
+	enum object_kind kind = followed->resource->kind;
 	struct findings findings = { 0 };
+	enum store_change change;
 	struct object *object;
+	char *key;
 
 	name_kind(followed, kept);
 	object = object_parse(kept, NULL, &findings);
 	json_object_put(kept);
-	if (object && object->kind == followed->resource->kind) {
-		note_trouble(followed, object->key, &findings);
-		followed->kube->sink.put(followed->kube->sink.context, object);
+	if (object && object->kind == kind) {
+		key = memory_strdup(object->key);
+		kube_troubles_note(&followed->troubles, key, &findings);
+		change = kube->sink.put(kube->sink.context, object);
+		kube->is_news |= change != STORE_UNCHANGED;
+		if (kind == OBJECT_POD && change == STORE_ADDED)
+			kube_spaces_add_pod(kube->spaces, key);
+		if (kind == OBJECT_NAMESPACE)
+			kube_spaces_set_known(kube->spaces, key, true);
+		free(key);
 	} else {
 		object_free(object);
 	}
@@ -189,16 +222,23 @@ static void on_put(void *context, struct json_object *json)
 static void on_remove(void *context, const char *key)
 {
 	struct followed *followed = context;
+	struct source_kube *kube = followed->kube;
+	enum object_kind kind = followed->resource->kind;
 
-	forget_trouble(followed, key);
-	followed->kube->sink.remove(followed->kube->sink.context, followed->resource->kind, key);
+	kube_troubles_forget(&followed->troubles, key);
+	kube->sink.remove(kube->sink.context, kind, key);
+	kube->is_news = true;
+	if (kind == OBJECT_POD)
+		kube_spaces_remove_pod(kube->spaces, key);
+	if (kind == OBJECT_NAMESPACE)
+		kube_spaces_set_known(kube->spaces, key, false);
 }
 
 static void on_commit(void *context)
 {
 	const struct followed *followed = context;
 
-	deliver_soon(followed->kube);
+	deliver_news(followed->kube);
 }
 
 static void discover_in(struct source_kube *kube, uint64_t ms)
@@ -272,7 +312,7 @@ static void on_discovered(void *context, char *const *versions, const char *erro
 	if (kube->discover_again || error)
 		discover_in(kube, error ? RETRY_MS : SETTLE_MS);
 	kube->discover_again = false;
-	deliver_soon(kube);
+	deliver_news(kube);
 }
 
 static void on_discover(uv_timer_t *timer)
@@ -349,23 +389,24 @@ static void source_kube_rescan(struct source *source)
 	discover_in(kube, 0);
 }
 
-static struct json_object *status_of(const struct followed *followed)
+static void add_status(struct json_object *resources, const char *name, const char *version,
+		       const struct kube_reflector *reflector)
 {
 	struct json_object *status = json_object_new_object();
 	struct kube_reflector_state state;
 
-	kube_reflector_state(followed->reflector, &state);
-	add_text(status, "version", followed->version);
+	kube_reflector_state(reflector, &state);
+	json_add_text(status, "version", version);
 	json_object_object_add(status, "listed", json_object_new_boolean(state.is_listed));
 	json_object_object_add(status, "watching", json_object_new_boolean(state.is_watching));
 	json_object_object_add(status, "objects", json_object_new_uint64(state.objects));
 	json_object_object_add(status, "lists", json_object_new_uint64(state.lists));
 	json_object_object_add(status, "watches", json_object_new_uint64(state.watches));
 	json_object_object_add(status, "events", json_object_new_uint64(state.events));
-	add_text(status, "resource_version", state.version);
+	json_add_text(status, "resource_version", state.version);
 	if (*state.problem)
-		add_text(status, "problem", state.problem);
-	return status;
+		json_add_text(status, "problem", state.problem);
+	json_object_object_add(resources, name, status);
 }
 
 static struct json_object *source_kube_status(const struct source *source)
@@ -375,15 +416,20 @@ static struct json_object *source_kube_status(const struct source *source)
 	struct json_object *resources = json_object_new_object();
 	size_t i;
 
-	add_text(status, "kind", "kube");
-	add_text(status, "server", kube_http_server(kube->http));
+	json_add_text(status, "kind", "kube");
+	json_add_text(status, "server", kube_http_server(kube->http));
 	json_object_object_add(status, "synced", json_object_new_boolean(kube->is_synced));
 	if (*kube->problem)
-		add_text(status, "problem", kube->problem);
-	for (i = 0; i < kube_resource_count; i++)
-		if (kube->followed[i].reflector)
-			json_object_object_add(resources, kube->followed[i].resource->name,
-					       status_of(&kube->followed[i]));
+		json_add_text(status, "problem", kube->problem);
+	for (i = 0; i < kube_resource_count; i++) {
+		const struct followed *followed = &kube->followed[i];
+
+		if (followed->reflector)
+			add_status(resources, followed->resource->name, followed->version,
+				   followed->reflector);
+	}
+	if (kube->definitions)
+		add_status(resources, "customresourcedefinitions", "v1", kube->definitions);
 	json_object_object_add(status, "resources", resources);
 	return status;
 }
@@ -412,6 +458,7 @@ static void release(struct source_kube *kube)
 	for (i = 0; i < kube_resource_count; i++)
 		json_object_put(kube->followed[i].mask);
 	free(kube->followed);
+	kube_spaces_free(kube->spaces);
 	findings_clear(&kube->findings);
 	free(kube);
 }
@@ -427,15 +474,13 @@ static void on_closed(uv_handle_t *handle)
 static void source_kube_free(struct source *source)
 {
 	struct source_kube *kube = from_source(source);
-	struct trouble *trouble, *following;
 	size_t i;
 
 	kube_discovery_cancel(kube->discovery);
 	kube_reflector_free(kube->definitions, false);
 	for (i = 0; i < kube_resource_count; i++) {
 		unfollow(&kube->followed[i], false);
-		HASH_ITER(hh, kube->followed[i].troubles, trouble, following)
-			forget_trouble(&kube->followed[i], trouble->key);
+		kube_troubles_clear(&kube->followed[i].troubles);
 	}
 	kube_http_free(kube->http);
 	if (!kube->is_started) {
@@ -472,6 +517,7 @@ int source_kube_new(struct uv_loop_s *loop, struct kube_config *config,
 	kube->source.ops = &source_kube_ops;
 	kube->loop = loop;
 	kube->sink = *sink;
+	kube->spaces = kube_spaces_new();
 	kube->followed = memory_alloc(kube_resource_count * sizeof(*kube->followed));
 	for (i = 0; i < kube_resource_count; i++) {
 		kube->followed[i].kube = kube;

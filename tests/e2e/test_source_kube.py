@@ -6,6 +6,7 @@ import copy
 import json
 import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
@@ -15,21 +16,17 @@ from callers import Caller
 from mesh import HERE, PYTHON, wait_until
 from robust import WEFTD, Asker, cluster_of, namespace, node, pod, read_until, route, target, weftd
 
+sys.path.insert(0, str(HERE.parent / "kube"))
+import pki  # noqa: E402  pylint: disable=wrong-import-position
+
 KUBE_API = HERE / "kube_api.py"
 ALLOWED, REFUSED = ["ok", "ok"], ["EACCES", "EACCES"]
 TARGETS = "traffictargets"
 
 
-def openssl(folder, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def make_certificates(folder, name="ca"):
-    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", name + ".key", "-out",
-            name + ".crt", "-days", "2", "-subj", "/CN=" + name)
-    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out",
-            "server.crt", "-days", "2", "-subj", "/CN=kube", "-CA", name + ".crt", "-CAkey",
-            name + ".key", "-addext", "subjectAltName=IP:127.0.0.1,DNS:kube.test")
+def make_certificates(folder, authority="ca"):
+    pki.make_authority(folder, authority)
+    pki.make_server(folder, "server", authority, ("IP:127.0.0.1", "DNS:kube.test"))
 
 
 def kubeconfig(folder, port, name="kubeconfig", **changes):
@@ -139,9 +136,12 @@ def scene(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def restored(scene):
-    """Each test begins with all objects, and a caller that is allowed."""
+    """Each test begins with all objects, watched, and a caller that is allowed."""
     scene.api.do("set", faults=[], tokens=["secret"], watch_seconds=600.0)
     scene.fill()
+    # The test before may have left some that try again later.
+    wait_until(lambda: all(one["watching"] and "problem" not in one
+                           for one in scene.status()["source"]["resources"].values()), 15, "watches")
     scene.await_calls(ALLOWED, 12)
     assert scene.askers["intruder"].ask(scene.cluster.of("web", 80)) == REFUSED
 
@@ -262,6 +262,35 @@ def test_definitions_come_and_go(scene):
     scene.api.do("define", group="access.smi-spec.io", there=True)
     scene.await_calls(ALLOWED, 5)
     assert scene.resource()["objects"] == 1
+
+
+def test_a_namespace_that_is_not_known(scene):
+    """Pods of a namespace that nothing is known about (a watch that is behind, an object that is
+    gone before its pods) are no exception from it: they count as enforced."""
+    scene.api.do("lose", plural="namespaces", namespace="", name="default")
+    wait_until(lambda: any(one["reason"] == "UnknownNamespace" for one in scene.cluster.findings("a")), 5,
+               "a finding")
+    assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
+    assert scene.askers["intruder"].ask(scene.cluster.of("web", 80)) == REFUSED
+    assert scene.cluster.mesh.weft("a", "verify").returncode == 0
+    scene.fill()
+    wait_until(lambda: not scene.cluster.findings("a"), 3, "no findings")
+
+
+def test_what_is_no_news_is_not_applied(scene):
+    """Bookmarks, and changes of what weft does not read: no compilation, however many."""
+    def is_quiet():
+        count = scene.status()["reconciles"]
+        time.sleep(0.3)
+        return scene.status()["reconciles"] == count
+    wait_until(is_quiet, 5, "quiet after the test before")
+    before = scene.status()["reconciles"], scene.resource("pods")["events"]
+    noisy = scene.document("Pod", "web")
+    for number in range(5):
+        noisy["status"]["message"] = "%d" % number
+        scene.api.do("put", objects=[noisy])
+    wait_until(lambda: scene.resource("pods")["events"] >= before[1] + 7, 5, "events")
+    assert scene.status()["reconciles"] == before[0]
 
 
 def test_findings(scene):

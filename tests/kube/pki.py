@@ -11,14 +11,24 @@ def openssl(folder, *arguments):
     subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
 
+KEY = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30")
+
+
+def make_authority(folder, name="ca"):
+    """NAME.crt and NAME.key."""
+    openssl(folder, *KEY, "-keyout", name + ".key", "-out", name + ".crt", "-subj", "/CN=" + name)
+
+
+def make_server(folder, name, authority, alternatives):
+    """The same for a server; `alternatives`: as in subjectAltName."""
+    openssl(folder, *KEY, "-keyout", name + ".key", "-out", name + ".crt", "-subj", "/CN=" + name, "-CA",
+            authority + ".crt", "-CAkey", authority + ".key", "-addext", "subjectAltName=" + ",".join(alternatives))
+
+
 def make(folder, addresses, names):
     folder.mkdir()
-    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.crt",
-            "-days", "30", "-subj", "/CN=kube-test")
-    alternatives = ",".join(["IP:" + one for one in addresses] + ["DNS:" + one for one in names])
-    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "apiserver.key", "-out",
-            "apiserver.crt", "-days", "30", "-subj", "/CN=kube-apiserver", "-CA", "ca.crt", "-CAkey",
-            "ca.key", "-addext", "subjectAltName=" + alternatives)
+    make_authority(folder)
+    make_server(folder, "apiserver", "ca", ["IP:" + one for one in addresses] + ["DNS:" + one for one in names])
     openssl(folder, "genrsa", "-out", "accounts.key", "2048")
     (folder / "tokens.csv").write_text("%s,admin,admin,system:masters\n" % TOKEN, encoding="utf-8")
 

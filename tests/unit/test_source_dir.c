@@ -31,12 +31,12 @@ struct fixture {
 	bool synced;
 };
 
-static void on_put(void *context, struct object *object)
+static enum store_change on_put(void *context, struct object *object)
 {
 	struct fixture *f = context;
 
 	f->puts++;
-	store_put(f->store, object);
+	return store_put(f->store, object);
 }
 
 static void on_remove(void *context, enum object_kind kind, const char *key)

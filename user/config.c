@@ -112,21 +112,26 @@ static int set_listen(struct config *config, const struct config_option *option,
 	const char *colon = strrchr(value, ':');
 	unsigned char address[sizeof(struct in6_addr)];
 	char host[WEFT_LISTEN_LEN] = "";
+	bool is_bracketed, is_v6;
 	unsigned long port;
 	size_t len;
+	int size;
 
 	(void)option;
 	*wanted = "ADDR:PORT or [ADDR]:PORT";
-	config->listen = value;
 	if (!colon || strlen(value) >= WEFT_LISTEN_LEN || parse_number(colon + 1, 65535, &port))
 		return -EINVAL;
 	len = (size_t)(colon - value);
-	if (len > 2 && value[0] == '[' && value[len - 1] == ']') {
-		memcpy(host, value + 1, len - 2);
-		return inet_pton(AF_INET6, host, address) == 1 ? 0 : -EINVAL;
-	}
-	memcpy(host, value, len);
-	return inet_pton(AF_INET, host, address) == 1 ? 0 : -EINVAL;
+	is_bracketed = len > 2 && value[0] == '[' && value[len - 1] == ']';
+	memcpy(host, value + is_bracketed, len - 2 * is_bracketed);
+	/* IPv4 may stand in them, too: who fills in a node's address need not know which it is. */
+	is_v6 = is_bracketed && inet_pton(AF_INET6, host, address) == 1;
+	if (!is_v6 && inet_pton(AF_INET, host, address) != 1)
+		return -EINVAL;
+	size = snprintf(config->listen_text, sizeof(config->listen_text),
+			is_v6 ? "[%s]:%lu" : "%s:%lu", host, port);
+	config->listen = config->listen_text;
+	return size < (int)sizeof(config->listen_text) ? 0 : -EINVAL;
 }
 
 static int set_trust_domain(struct config *config, const struct config_option *option,

@@ -176,8 +176,12 @@ static void test_listen(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(good) / sizeof(*good); i++)
+	for (i = 0; i < sizeof(good) / sizeof(*good); i++) {
 		assert_int_equal(parse("--manifests", "/m", "--listen", good[i], NULL), 0);
+		assert_string_equal(config.listen, good[i]);
+	}
+	assert_int_equal(parse("--manifests", "/m", "--listen", "[10.0.0.1]:80", NULL), 0);
+	assert_string_equal(config.listen, "10.0.0.1:80");
 	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		expect_error("--listen", bad[i], "ADDR:PORT");
 }

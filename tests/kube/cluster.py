@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE.parent.parent / "tools" / "image"))
 import control_plane  # noqa: E402  pylint: disable=wrong-import-position
 import oci  # noqa: E402  pylint: disable=wrong-import-position
 import pki  # noqa: E402  pylint: disable=wrong-import-position
-from places import API_PORT, API_VIP, SERVICES, Node, hierarchies  # noqa: E402  pylint: disable=wrong-import-position
+from places import API_PORT, API_VIP, SERVICES, MountPoints, Node, hierarchies  # noqa: E402  pylint: disable=wrong-import-position
 
 PAUSE = "weft.test/pause:1"
 HOST = "weft.test/host:1"
@@ -47,6 +47,7 @@ class Cluster:
         self.server = "https://%s:%d" % (self.nodes[0].addresses[0], API_PORT)
         self.kubeconfig = str(self.folder / "kubeconfig")
         self.processes = []
+        self.mount_points = None
 
     def __enter__(self):
         return self
@@ -83,8 +84,9 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         first = self.nodes[0]
+        self.mount_points = MountPoints()
         for node in self.nodes:
-            (node.folder / "logs").mkdir(parents=True)
+            node.folder.mkdir()
             node.make_cgroups()
             holder = node.hold()
             holder.label = "node " + node.name
@@ -130,6 +132,7 @@ class Cluster:
                    "--kubeconfig=" + self.kubeconfig, "--use-service-account-credentials=false",
                    "--root-ca-file=%s" % (self.pki / "ca.crt"),
                    "--service-account-private-key-file=%s" % (self.pki / "accounts.key"),
+                   "--flex-volume-plugin-dir=%s" % (self.folder / "volume-plugins"),
                    "--controllers=*,-nodeipam,-cloud-node-lifecycle",
                    "--leader-elect=false", "--service-cluster-ip-range=" + ",".join(SERVICES),
                    "--cert-dir=%s" % (self.folder / "controller-manager"))
@@ -191,6 +194,8 @@ root = "%(folder)s/containerd"
 state = "%(folder)s/containerd-state"
 [grpc]
   address = "%(folder)s/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "%(folder)s/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "%(pause)s"
   restrict_oom_score_adj = true
@@ -307,6 +312,8 @@ state = "%(folder)s/containerd-state"
             process.wait(10)
         self.unmount()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.mount_points:
+            self.mount_points.remove()
 
     def unmount(self):
         mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]

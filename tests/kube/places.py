@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two nodes on one kernel: network namespaces that a cable joins, cgroups in every hierarchy, and a
 mount namespace with a bpffs of its own. Nothing of it touches the root namespace's network."""
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -8,6 +9,22 @@ import subprocess
 SERVICES = ("10.96.0.0/16", "fd96::/112")
 API_VIP = "10.96.0.1"
 API_PORT = 6443
+PRIVATE = ("/run/netns", "/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/pods", "/var/log/containers")
+
+
+class MountPoints:
+    """The folders that PRIVATE is mounted on, for as long as somebody needs them."""
+
+    def __init__(self):
+        self.made = [pathlib.Path(place) for place in PRIVATE if not os.path.exists(place)]
+        for place in self.made:
+            place.mkdir(parents=True)
+
+    def remove(self):
+        for place in self.made:
+            # Another cluster may be there, or somebody's own kubelet.
+            with contextlib.suppress(OSError):
+                place.rmdir()
 
 
 def run(*command, check=True, text=None):
@@ -52,11 +69,14 @@ class Node:
                     (path / name).write_text((mount / name).read_text(encoding="utf-8"), encoding="utf-8")
 
     def hold(self):
-        """A process that keeps the namespaces."""
+        """A process that keeps the namespaces. What containerd, kubelet and CNI keep outside their
+        own folders, whatever they are told, they keep in the node's, and so out of the host's."""
+        private = " && ".join("mkdir -p '%s' && mount --bind '%s' '%s'" % (self.folder / place.strip("/"), self.folder /
+                                                                           place.strip("/"), place)
+                              for place in PRIVATE)
         script = ("mount --make-rslave / && umount -l /sys/fs/bpf 2>/dev/null; "
-                  "mount -t bpf bpf /sys/fs/bpf && mount --make-shared /sys/fs/bpf && "
-                  "mkdir -p /var/log/pods && mount --bind '%s' /var/log/pods && "
-                  "ip link set lo up && echo held && exec sleep infinity" % (self.folder / "logs"))
+                  "mount -t bpf bpf /sys/fs/bpf && mount --make-shared /sys/fs/bpf && " + private +
+                  " && ip link set lo up && echo held && exec sleep infinity")
         process = subprocess.Popen(["unshare", "--mount", "--net", "--propagation", "slave", "sh", "-c",
                                     script], stdout=subprocess.PIPE, text=True, start_new_session=True)
         if process.stdout.readline() != "held\n":

@@ -16,8 +16,6 @@
 #include <uthash.h>
 #include "bpf/weft_abi.h"
 
-struct json_object;
-
 enum object_kind {
 	OBJECT_NAMESPACE,
 	OBJECT_NODE,
@@ -57,7 +55,7 @@ struct object {
 	struct labels annotations;
 	char *origin;		  /* file name, "" when the source has none */
 	char *key;		  /* "namespace/name": hash key within its kind */
-	struct json_object *json; /* as received; one reference owned */
+	char *text;		  /* as received: JSON, which takes a tenth of the parsed form's room */
 	UT_hash_handle hh;
 };
 

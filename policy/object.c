@@ -393,7 +393,8 @@ struct object *object_parse(struct json_object *json, const char *origin, struct
 	object->name = memory_strdup(claim.name);
 	object->key = memory_printf("%s/%s", claim.name_space, claim.name);
 	object->origin = memory_strdup(origin ? origin : "");
-	object->json = json_object_get(json);
+	object->text = memory_strdup(json_object_to_json_string_ext(
+		json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	parse.object = object;
 	meta_parse(&parse, &root);
 	if (object_types[kind].parse)
@@ -426,6 +427,6 @@ void object_free(struct object *object)
 	free(object->uid);
 	free(object->origin);
 	free(object->key);
-	json_object_put(object->json);
+	free(object->text);
 	free(object);
 }

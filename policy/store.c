@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include "policy/memory.h"
@@ -42,7 +41,7 @@ enum store_change store_put(struct store *store, struct object *object)
 	bool replaced = old;
 	char *origin;
 
-	if (old && json_object_equal(old->json, object->json)) {
+	if (old && !strcmp(old->text, object->text)) {
 		/* the same object may have moved to another file */
 		origin = old->origin;
 		old->origin = object->origin;

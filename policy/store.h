@@ -6,6 +6,8 @@
 #include "policy/finding.h"
 #include "policy/model.h"
 
+struct json_object;
+
 struct store {
 	struct object *kinds[OBJECT_KIND_COUNT]; /* uthash heads, keyed by object.key */
 };
@@ -29,7 +31,7 @@ int object_identify(struct json_object *json, enum object_kind *kind);
  * field: the field is a finding and the object is `invalid` where that could
  * grant too much. NULL only when object_identify() fails; then a finding says
  * why (none for -ENOENT).
- * `origin` may be NULL. Takes its own reference on json.
+ * `origin` may be NULL. Keeps no reference on json.
  */
 struct object *object_parse(struct json_object *json, const char *origin,
 			    struct findings *findings);
@@ -38,7 +40,7 @@ const char *object_kind_name(enum object_kind kind); /* "TrafficTarget" */
 
 /*
  * Puts an object in; the store owns it then. One with the same kind and key is
- * replaced and freed. STORE_UNCHANGED when the JSON is equal (the new one is freed).
+ * replaced and freed. STORE_UNCHANGED when the text is equal (the new one is freed).
  */
 enum store_change store_put(struct store *store, struct object *object);
 enum store_change store_remove(struct store *store, enum object_kind kind, const char *key);

@@ -173,7 +173,7 @@ static void handle_objects(const struct server_request *request, struct server_r
 	for (kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
 		objects = store_sorted(agent->store, kind, &count);
 		for (i = 0; i < count; i++)
-			json_object_array_add(items, json_object_get(objects[i]->json));
+			json_object_array_add(items, json_tokener_parse(objects[i]->text));
 		free(objects);
 	}
 	json_add_text(list, "kind", "List");

@@ -7,6 +7,7 @@ bookmarks, discovery, and on demand expired versions, broken streams, slow and d
 
 FOLDER has server.crt, server.key and ca.crt. Listens on 127.0.0.1; the first line on standard output
 has the port. Then takes a JSON request per line of standard input and answers each with a line."""
+import bisect
 import http.server
 import json
 import pathlib
@@ -37,7 +38,7 @@ class Store:
     def __init__(self):
         self.changed = threading.Condition()
         self.objects = {plural: {} for plural in KINDS}
-        self.events = []  # (version, plural, type, object)
+        self.events = {plural: [] for plural in KINDS}  # (version, type, object)
         self.version = 100
         self.oldest = 100  # versions before it have been compacted
         self.pages = {}
@@ -58,7 +59,7 @@ class Store:
             meta["managedFields"] = [{"manager": "test", "fieldsV1": {"f:metadata": {}}}]
             known = key in self.objects[plural]
             self.objects[plural][key] = document
-            self.events.append((self.version, plural, "MODIFIED" if known else "ADDED", document))
+            self.events[plural].append((self.version, "MODIFIED" if known else "ADDED", document))
             self.changed.notify_all()
 
     def remove(self, plural, namespace, name):
@@ -66,7 +67,7 @@ class Store:
             self.version += 1
             document = dict(self.objects[plural].pop((namespace, name)))
             document["metadata"] = dict(document["metadata"], resourceVersion=str(self.version))
-            self.events.append((self.version, plural, "DELETED", document))
+            self.events[plural].append((self.version, "DELETED", document))
             self.changed.notify_all()
 
     def lose(self, plural, namespace, name):
@@ -79,9 +80,15 @@ class Store:
         """No version from before can be watched from, no list be continued."""
         self.version += 1
         self.oldest = self.version
-        self.events.clear()
+        for events in self.events.values():
+            events.clear()
         self.pages.clear()
         self.changed.notify_all()
+
+    def since(self, plural, version):
+        """What happened after it."""
+        events = self.events[plural]
+        return events[bisect.bisect(events, version, key=lambda event: event[0]):]
 
     def define(self, group, is_there):
         with self.changed:
@@ -249,11 +256,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if since < store.oldest:
                     self.event("ERROR", status(410, "too old resource version", "Expired"))
                     break
-                news = [event for event in store.events if event[0] > since and event[1] == plural]
+                news = store.since(plural, since)
                 if not news:
                     store.changed.wait(0.05)
                     since_now = store.version
-            for number, _, what, document in news:
+            for number, what, document in news:
                 self.event(what, dict(document, apiVersion=version, kind=KINDS[plural]), kind)
                 since = number
                 if kind in ("cut", "noise"):

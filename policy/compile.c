@@ -34,6 +34,7 @@ void compile_policy(const struct store *store, const struct node_facts *facts, s
 		.http_cache = facts->http_cache ? facts->http_cache : http_cache_new(),
 	};
 
+	compile_tables_begin(&c, desired);
 	desired_clear(desired);
 	c.pods = store_sorted(store, OBJECT_POD, &c.pod_count);
 	c.targets = store_sorted(store, OBJECT_TRAFFIC_TARGET, &c.target_count);
@@ -47,13 +48,11 @@ void compile_policy(const struct store *store, const struct node_facts *facts, s
 	compile_targets(&c);
 	compile_services(&c);
 
+	compile_tables_end(&c);
 	http_cache_sweep(c.http_cache);
 	if (!facts->http_cache)
 		http_cache_free(c.http_cache);
 	compile_realms_free(&c);
 	free(c.addresses);
 	free(c.refused_vips);
-	free(c.pods);
-	free(c.targets);
-	free(c.services);
 }

@@ -49,7 +49,7 @@ static void spiffe_check(struct compilation *c, const struct identity_binding *b
 
 void compile_bindings_check(struct compilation *c)
 {
-	struct object **objects;
+	struct object *const *objects;
 	size_t count, i, j;
 
 	objects = store_sorted(c->store, OBJECT_IDENTITY_BINDING, &count);
@@ -59,7 +59,6 @@ void compile_bindings_check(struct compilation *c)
 		for (j = 0; !binding->invalid && j < binding->spiffe_count; j++)
 			spiffe_check(c, binding, j);
 	}
-	free(objects);
 }
 
 /* A label that every matching pod has, or NULL. */
@@ -220,6 +219,8 @@ static void account_classes(struct compilation *c, struct realm *realm, const ch
 	struct account *account = compile_account(realm, service_account);
 	struct identity_class *class;
 
+	if (account->usual)
+		classes_append(c, list, account->usual);
 	for (class = account->classes; class; class = class->hh.next)
 		classes_append(c, list, class);
 }

@@ -21,6 +21,8 @@ struct scratch {
 	struct use_list uses;
 	struct text_list port_names;
 	struct port_list ports;
+	const struct pod *last; /* the pod before, of the same controller more often than not */
+	uint32_t last_workload;
 };
 
 /* As for a service's targetPort: the first container port of that name and protocol. */
@@ -88,8 +90,6 @@ static char *detail_write(const struct scratch *scratch)
 	size_t len, i;
 	FILE *stream;
 
-	if (!scratch->uses.count && !scratch->ports.count)
-		return memory_strdup("");
 	stream = open_memstream(&text, &len);
 	if (!stream)
 		abort(); /* as memory_alloc(): nothing but memory can be missing */
@@ -125,7 +125,10 @@ static struct identity_class *class_new(struct compilation *c, const struct real
 	class->port_count = scratch->ports.count;
 	if (size)
 		memcpy(class->ports, scratch->ports.items, size);
-	HASH_ADD_KEYPTR(hh, account->classes, class->detail, strlen(class->detail), class);
+	if (*detail)
+		HASH_ADD_KEYPTR(hh, account->classes, class->detail, strlen(class->detail), class);
+	else
+		account->usual = class;
 	for (i = 0; i < scratch->uses.count; i++) {
 		struct class_list *list = &scratch->uses.items[i]->classes;
 
@@ -144,6 +147,9 @@ static const struct identity_class *pod_class(struct compilation *c, struct real
 
 	compile_match_uses(realm, pod, &scratch->uses);
 	ports_resolve(account, pod, scratch);
+	if (!scratch->uses.count && !scratch->ports.count)
+		return account->usual ? account->usual :
+					class_new(c, realm, account, memory_strdup(""), scratch);
 	detail = detail_write(scratch);
 	HASH_FIND_STR(account->classes, detail, class);
 	if (!class)
@@ -152,13 +158,21 @@ static const struct identity_class *pod_class(struct compilation *c, struct real
 	return class;
 }
 
-static uint32_t pod_workload(struct compilation *c, const struct pod *pod)
+static uint32_t pod_workload(struct compilation *c, const struct pod *pod, struct scratch *scratch)
 {
+	const struct pod *last = scratch->last;
 	char detail[2 * WEFT_NAME_LEN];
 
+	scratch->last = pod;
+	if (last && !strcmp(last->owner_name, pod->owner_name) &&
+	    !strcmp(last->owner_kind, pod->owner_kind) &&
+	    !strcmp(last->service_account, pod->service_account) &&
+	    !strcmp(last->meta.name_space, pod->meta.name_space))
+		return scratch->last_workload;
 	snprintf(detail, sizeof(detail), "%s/%s", pod->owner_kind, pod->service_account);
-	return names_get(c->names, WEFT_NAME_WORKLOAD, pod->meta.name_space, pod->owner_name,
-			 detail);
+	scratch->last_workload = names_get(c->names, WEFT_NAME_WORKLOAD, pod->meta.name_space,
+					   pod->owner_name, detail);
+	return scratch->last_workload;
 }
 
 static void local_add(struct compilation *c, const struct pod *pod, const struct weft_peer *peer)
@@ -231,7 +245,7 @@ static void pod_compile(struct compilation *c, const struct pod *pod, struct scr
 
 	peer.flags = compile_pod_flags(c, realm, pod);
 	peer.identity = pod_class(c, realm, pod, scratch)->identity;
-	peer.workload = pod_workload(c, pod);
+	peer.workload = pod_workload(c, pod, scratch);
 	for (i = 0; i < 2; i++) {
 		if (address_is_zero(&pod->addresses[i]))
 			continue;

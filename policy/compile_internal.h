@@ -7,7 +7,7 @@
  *   compile_identities  pods: classes, identities, desired.locals
  *   compile_peers       addresses: who claims them, desired.peers
  *   compile_targets     TrafficTargets: desired.dests, with compile_rules and compile_http
- *   compile_services    services and splits: desired.services
+ *   compile_services    services and splits: desired.services, with compile_tables
  *
  * Everything here lives for one compilation; strings belong to the store.
  */
@@ -48,9 +48,10 @@ struct text_list {
 
 /* A ServiceAccount, whether or not its object exists. */
 struct account {
-	const char *name;		/* hash key within its realm */
-	struct text_list port_names;	/* that targets use for this destination */
-	struct identity_class *classes; /* by detail */
+	const char *name;	      /* hash key within its realm */
+	struct text_list port_names;  /* that targets use for this destination */
+	struct identity_class *usual; /* the class without a detail; most accounts have no other */
+	struct identity_class *classes; /* the others, by detail */
 	UT_hash_handle hh;
 };
 
@@ -101,11 +102,11 @@ struct compilation {
 	struct names *names;
 	struct desired *desired;
 	struct findings *findings;
-	struct object **pods; /* sorted by key */
+	struct object *const *pods; /* sorted by key */
 	size_t pod_count;
-	struct object **targets; /* sorted by key */
+	struct object *const *targets; /* sorted by key */
 	size_t target_count;
-	struct object **services; /* sorted by key */
+	struct object *const *services; /* sorted by key */
 	size_t service_count;
 	struct realm *realms;	       /* by name */
 	unsigned int mark;	       /* counted up for every list that must have no duplicates */
@@ -113,6 +114,8 @@ struct compilation {
 	size_t address_count, address_capacity;
 	struct weft_addr *refused_vips; /* cluster IPs that a pod or node has; sorted */
 	size_t refused_vip_count, refused_vip_capacity;
+	struct desired_service *former; /* tables of the last compilation, by key */
+	size_t former_count, former_at;
 	struct http_cache *http_cache;
 	struct http_target *http_targets; /* in the order of `targets` */
 	size_t http_target_count, http_target_capacity;
@@ -224,9 +227,18 @@ struct service_entry {
 	const struct endpoint_slice **slices; /* not owned */
 	size_t slice_count, slice_capacity;
 	const struct traffic_split *split; /* in force for it, or NULL */
+	uint32_t number;		   /* WEFT_NAME_SERVICE, 0 = not asked for yet */
+	uint64_t inputs;		   /* of the service and its slices */
 	unsigned int mark;		   /* compilation.mark when last listed as a backend */
 	size_t position;		   /* in that list */
 	UT_hash_handle hh;
+};
+
+/* A port of a cluster IP, and who claims it. */
+struct table {
+	struct weft_service_key key;
+	struct service_entry *entry;
+	const struct service_port *port;
 };
 
 /* A backend of a split: a service, listed once or several times. */
@@ -246,6 +258,15 @@ void compile_splits(struct compilation *c, struct service_entry *services);
 /* The backends of a split that exist, without duplicates. */
 void compile_split_backends(struct compilation *c, struct service_entry *services,
 			    const struct traffic_split *split, struct backend_list *backends);
+
+/* compile_tables.c */
+void compile_table(struct compilation *c, struct service_entry *services,
+		   const struct table *table);
+/* Takes the tables of the last compilation out of `desired`; those that are still good are used. */
+void compile_tables_begin(struct compilation *c, struct desired *desired);
+void compile_tables_end(struct compilation *c);
+/* A digest of revisions, one more. */
+uint64_t compile_inputs_mix(uint64_t inputs, uint64_t revision);
 
 /* compile_services.c */
 void compile_services(struct compilation *c);

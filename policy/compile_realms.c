@@ -92,7 +92,7 @@ struct account *compile_account(struct realm *realm, const char *name)
 
 void compile_realms(struct compilation *c)
 {
-	struct object **objects;
+	struct object *const *objects;
 	size_t count, i;
 
 	objects = store_sorted(c->store, OBJECT_NAMESPACE, &count);
@@ -104,7 +104,6 @@ void compile_realms(struct compilation *c)
 		realm->flags = mode ? mode | annotations : 0;
 		realm->ambiguous_paths = realm_ambiguous_paths(c, objects[i]);
 	}
-	free(objects);
 }
 
 uint32_t compile_pod_flags(struct compilation *c, const struct realm *realm, const struct pod *pod)
@@ -128,15 +127,23 @@ uint32_t compile_pod_flags(struct compilation *c, const struct realm *realm, con
 	return flags;
 }
 
+static void class_free(struct identity_class *class)
+{
+	if (!class)
+		return;
+	free(class->detail);
+	free(class->ports);
+	free(class);
+}
+
 static void account_free(struct account *account)
 {
 	struct identity_class *class, *next;
 
+	class_free(account->usual);
 	HASH_ITER(hh, account->classes, class, next) {
 		HASH_DEL(account->classes, class);
-		free(class->detail);
-		free(class->ports);
-		free(class);
+		class_free(class);
 	}
 	free(account->port_names.items);
 	free(account);

@@ -126,7 +126,7 @@ static void split_check(struct compilation *c, struct service_entry *services,
 void compile_splits(struct compilation *c, struct service_entry *services)
 {
 	struct service_entry *root;
-	struct object **splits;
+	struct object *const *splits;
 	size_t count, i;
 
 	splits = store_sorted(c->store, OBJECT_TRAFFIC_SPLIT, &count);
@@ -148,7 +148,6 @@ void compile_splits(struct compilation *c, struct service_entry *services)
 	for (root = services; root; root = root->hh.next)
 		if (root->split)
 			split_check(c, services, root->split, root->service);
-	free(splits);
 }
 
 static void backend_add(struct compilation *c, struct backend_list *backends,

@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include "policy/address.h"
 
+void desired_service_clear(struct desired_service *service)
+{
+	free(service->endpoints);
+	free(service->weights);
+	free(service->alias);
+	*service = (struct desired_service){ 0 };
+}
+
 void desired_clear(struct desired *desired)
 {
 	size_t i;
@@ -12,11 +20,8 @@ void desired_clear(struct desired *desired)
 		free(desired->dests[i].entries);
 		free(desired->dests[i].http);
 	}
-	for (i = 0; i < desired->service_count; i++) {
-		free(desired->services[i].endpoints);
-		free(desired->services[i].weights);
-		free(desired->services[i].alias);
-	}
+	for (i = 0; i < desired->service_count; i++)
+		desired_service_clear(&desired->services[i]);
 	for (i = 0; i < desired->local_count; i++) {
 		free(desired->locals[i].uid);
 		free(desired->locals[i].name_space);

@@ -40,6 +40,7 @@ struct desired_service { /* weft_service and its table */
 	uint64_t *weights;		 /* one per endpoint, relative, > 0 */
 	struct weft_alias *alias;	 /* one per endpoint */
 	size_t endpoint_count;		 /* 0 = refuse */
+	uint64_t inputs; /* digest of all that it was made of; 0 = it is to be made anew */
 };
 
 struct desired_local { /* pods of this node: weft_iface and weft_netns */
@@ -60,6 +61,7 @@ struct desired {
 	size_t local_count, local_capacity;
 };
 
+void desired_service_clear(struct desired_service *service);
 void desired_clear(struct desired *desired); /* frees the lists, leaves it empty */
 
 /* The orders of the lists, by key alone; for qsort() and bsearch(). */

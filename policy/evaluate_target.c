@@ -231,7 +231,7 @@ static enum target_answer ask_target(struct question *q, const struct traffic_ta
 enum weft_reason evaluate_targets(struct question *q)
 {
 	enum target_answer answer, best = TARGET_NOTHING;
-	struct object **targets;
+	struct object *const *targets;
 	size_t count, asked = 0, i;
 
 	targets = store_sorted(q->store, OBJECT_TRAFFIC_TARGET, &count);
@@ -246,7 +246,6 @@ enum weft_reason evaluate_targets(struct question *q)
 		if (answer > best)
 			best = answer;
 	}
-	free(targets);
 	if (!asked)
 		evaluate_step(
 			q, &q->dst.pod->meta, 0,

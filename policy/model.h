@@ -53,9 +53,10 @@ struct object {
 	bool deleting;	 /* metadata.deletionTimestamp is set */
 	struct labels labels;
 	struct labels annotations;
-	char *origin;		  /* file name, "" when the source has none */
-	char *key;		  /* "namespace/name": hash key within its kind */
-	char *text;		  /* as received: JSON, which takes a tenth of the parsed form's room */
+	char *origin;	   /* file name, "" when the source has none */
+	char *key;	   /* "namespace/name": hash key within its kind */
+	uint64_t revision; /* given by store_put(), never twice; 0 before */
+	char *text;	   /* as received: JSON, which takes a tenth of the parsed form's room */
 	UT_hash_handle hh;
 };
 

@@ -33,6 +33,7 @@ struct names {
 	struct name_entry *by_key;
 	struct name_entry *by_text;
 	uint32_t next[WEFT_NAME_RULE + 1]; /* by kind: lowest number never given */
+	uint64_t added;
 };
 
 static const struct weft_name reserved_names[] = {
@@ -144,6 +145,12 @@ static void entry_add(struct names *names, enum weft_name_kind kind, uint32_t id
 	strcpy(entry->value.detail, detail);
 	HASH_ADD(by_key, names->by_key, key, sizeof(entry->key), entry);
 	HASH_ADD_KEYPTR(by_text, names->by_text, entry->text, text->len, entry);
+	names->added++;
+}
+
+uint64_t names_added(const struct names *names)
+{
+	return names->added;
 }
 
 static bool kind_is_known(enum weft_name_kind kind)

@@ -37,6 +37,8 @@ void names_each(const struct names *names,
 		void (*callback)(const struct weft_name_key *key, const struct weft_name *value,
 				 void *context),
 		void *context);
+/* How many were ever added: as long as it is the same, there is none that was not there. */
+uint64_t names_added(const struct names *names);
 /* Gives a number back (only when no map refers to it any more). */
 void names_drop(struct names *names, enum weft_name_kind kind, uint32_t id);
 

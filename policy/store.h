@@ -8,8 +8,14 @@
 
 struct json_object;
 
+struct store_kind {
+	struct object *by_key; /* uthash head, keyed by object.key */
+	struct object **sorted;
+	size_t count, capacity;
+};
+
 struct store {
-	struct object *kinds[OBJECT_KIND_COUNT]; /* uthash heads, keyed by object.key */
+	struct store_kind kinds[OBJECT_KIND_COUNT];
 };
 
 enum store_change { STORE_UNCHANGED = 0, STORE_ADDED, STORE_REPLACED, STORE_REMOVED };
@@ -46,6 +52,7 @@ enum store_change store_put(struct store *store, struct object *object);
 enum store_change store_remove(struct store *store, enum object_kind kind, const char *key);
 
 /* NULL when absent. */
+struct object *store_find_key(const struct store *store, enum object_kind kind, const char *key);
 struct object *store_find(const struct store *store, enum object_kind kind, const char *name_space,
 			  const char *name);
 
@@ -54,11 +61,8 @@ struct object *store_first(const struct store *store, enum object_kind kind);
 struct object *store_next(const struct object *object);
 size_t store_count(const struct store *store, enum object_kind kind);
 
-/*
- * The objects of one kind sorted by key, for deterministic output.
- * Returns an array that the caller frees; *count elements.
- */
-struct object **store_sorted(const struct store *store, enum object_kind kind, size_t *count);
+/* The objects of one kind sorted by key; the array is the store's, and good until it changes. */
+struct object *const *store_sorted(const struct store *store, enum object_kind kind, size_t *count);
 
 /* Value of a label or annotation, NULL when absent. */
 const char *labels_get(const struct labels *labels, const char *key);

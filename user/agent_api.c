@@ -165,7 +165,7 @@ static void handle_objects(const struct server_request *request, struct server_r
 {
 	struct agent *agent = context;
 	struct json_object *list = json_object_new_object(), *items = json_object_new_array();
-	struct object **objects;
+	struct object *const *objects;
 	size_t count, i;
 	enum object_kind kind;
 
@@ -174,7 +174,6 @@ static void handle_objects(const struct server_request *request, struct server_r
 		objects = store_sorted(agent->store, kind, &count);
 		for (i = 0; i < count; i++)
 			json_object_array_add(items, json_tokener_parse(objects[i]->text));
-		free(objects);
 	}
 	json_add_text(list, "kind", "List");
 	json_add_text(list, "apiVersion", "v1");

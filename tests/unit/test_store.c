@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <time.h>
+#include "dice.h"
 #include "objects.h"
 
 static struct object *pod(const char *name_space, const char *name, const char *label,
@@ -49,13 +50,12 @@ static void test_changes(void **state)
 static void test_order(void **state)
 {
 	struct store *store = store_new();
-	struct object **sorted, *object;
+	struct object *const *sorted, *object;
 	size_t count = 5, seen = 0;
 
 	(void)state;
 	sorted = store_sorted(store, OBJECT_POD, &count);
 	assert_int_equal(count, 0);
-	free(sorted);
 	assert_null(store_first(store, OBJECT_POD));
 	store_put(store, pod("b", "a", "x", NULL));
 	store_put(store, pod("a", "c", "x", NULL));
@@ -65,10 +65,46 @@ static void test_order(void **state)
 	assert_string_equal(sorted[0]->key, "a/b");
 	assert_string_equal(sorted[1]->key, "a/c");
 	assert_string_equal(sorted[2]->key, "b/a");
-	free(sorted);
 	for (object = store_first(store, OBJECT_POD); object; object = store_next(object))
 		seen++;
 	assert_int_equal(seen, 3);
+	store_free(store);
+}
+
+/* Whatever came and went: all there is, in order. */
+static void test_order_of_many(void **state)
+{
+	enum { NAMES = 40, STEPS = 2000 };
+	bool is_there[NAMES] = { false };
+	struct store *store = store_new();
+	struct dice dice = { .state = 1 };
+	struct object *const *sorted;
+	size_t count, there = 0;
+	char name[16];
+	uint32_t i, one;
+
+	(void)state;
+	for (i = 0; i < STEPS; i++) {
+		one = dice_roll(&dice, NAMES);
+		snprintf(name, sizeof(name), "a/n%02u", one);
+		if (dice_roll(&dice, 3)) {
+			store_put(store, pod("a", name + 2, dice_roll(&dice, 2) ? "x" : "z", NULL));
+			there += !is_there[one];
+			is_there[one] = true;
+		} else {
+			assert_int_equal(store_remove(store, OBJECT_POD, name),
+					 is_there[one] ? STORE_REMOVED : STORE_UNCHANGED);
+			there -= is_there[one];
+			is_there[one] = false;
+		}
+		sorted = store_sorted(store, OBJECT_POD, &count);
+		assert_int_equal(count, there);
+		for (one = 1; one < count; one++)
+			assert_true(strcmp(sorted[one - 1]->key, sorted[one]->key) < 0);
+		for (one = 0; one < count; one++)
+			assert_ptr_equal(store_find_key(store, OBJECT_POD, sorted[one]->key),
+					 sorted[one]);
+	}
 	store_free(store);
 }
 
@@ -119,9 +155,8 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_cluster_scoped),
+		cmocka_unit_test(test_changes),	      cmocka_unit_test(test_order),
+		cmocka_unit_test(test_order_of_many), cmocka_unit_test(test_cluster_scoped),
 		cmocka_unit_test(test_many),
 	};
 

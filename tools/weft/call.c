@@ -108,7 +108,7 @@ static const struct pod *pod_of_account(const struct store *store, const char *n
 					const char *name)
 {
 	const struct pod *found = NULL;
-	struct object **pods;
+	struct object *const *pods;
 	size_t i, count;
 
 	pods = store_sorted(store, OBJECT_POD, &count);
@@ -119,7 +119,6 @@ static const struct pod *pod_of_account(const struct store *store, const char *n
 		    !strcmp(pod->service_account, name) && is_running(pod))
 			found = pod;
 	}
-	free(pods);
 	return found;
 }
 

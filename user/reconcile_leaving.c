@@ -36,12 +36,19 @@ static void leaving_take(struct leaving *leaving, const struct rows *applied,
 			 const struct rows *wanted)
 {
 	const unsigned char *after;
+	size_t i, j = 0, at;
 	uint32_t before;
-	size_t i, at;
+	int order;
 
 	for (i = 0; i < applied->count; i++) {
+		const unsigned char *key = rows_key(applied, i);
+
+		order = 1;
+		while (j < wanted->count &&
+		       (order = memcmp(rows_key(wanted, j), key, applied->key_size)) < 0)
+			j++;
 		before = row_identity(rows_value(applied, i));
-		after = rows_find(wanted, rows_key(applied, i));
+		after = j < wanted->count && !order ? rows_value(wanted, j) : NULL;
 		if (after && row_identity(after) == before)
 			continue;
 		at = memory_grow(&leaving->items, &leaving->count, &leaving->capacity,

@@ -242,11 +242,16 @@ static void put_name(const struct weft_name_key *key, const struct weft_name *va
 int applied_names_put(struct applied_names *applied, struct writer *writer)
 {
 	struct put put = { applied, writer, applied->count, 0 };
+	uint64_t added = names_added(applied->names);
 
+	if (added == applied->added)
+		return 0;
 	names_each(applied->names, put_name, &put);
 	if (applied->count > put.known)
 		keys_sort(applied);
 	applied->full = put.err != 0;
+	if (!put.err)
+		applied->added = added;
 	return put.err;
 }
 

@@ -31,7 +31,8 @@ struct applied_names {
 	struct names *names;	    /* not owned */
 	struct weft_name_key *keys; /* in weft_name; sorted by (kind, id) */
 	size_t count, capacity;
-	bool full; /* some did not fit the last time */
+	bool full;	/* some did not fit the last time */
+	uint64_t added; /* names_added() when the map had all */
 };
 
 /* Reads the map and seeds `names` with it. */

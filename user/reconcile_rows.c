@@ -49,11 +49,21 @@ void rows_add(struct rows *rows, const void *key, const void *value)
 	memcpy(item + rows->key_size, value, rows->value_size);
 }
 
+static bool rows_are_sorted(const struct rows *rows)
+{
+	size_t i;
+
+	for (i = 1; i < rows->count; i++)
+		if (memcmp(rows_key(rows, i - 1), rows_key(rows, i), rows->key_size) >= 0)
+			return false;
+	return true;
+}
+
 void rows_sort(struct rows *rows)
 {
 	size_t i, kept = 1, stride = rows_stride(rows);
 
-	if (rows->count < 2)
+	if (rows_are_sorted(rows))
 		return;
 	qsort_r(rows->items, rows->count, stride, rows_compare, &rows->key_size);
 	for (i = 1; i < rows->count; i++) {

@@ -48,14 +48,19 @@ static void on_loader_log(int level, const char *text)
 static enum store_change sink_put(void *context, struct object *object)
 {
 	struct agent *agent = context;
+	bool can_wait = pace_can_wait(agent, object);
+	enum store_change change = store_put(agent->store, object);
 
-	return store_put(agent->store, object);
+	agent->is_urgent |= change != STORE_UNCHANGED && !can_wait;
+	return change;
 }
 
 static void sink_remove(void *context, enum object_kind kind, const char *key)
 {
 	struct agent *agent = context;
+	const struct object *object = store_find_key(agent->store, kind, key);
 
+	agent->is_urgent |= object && !pace_can_wait(agent, object);
 	store_remove(agent->store, kind, key);
 }
 
@@ -86,6 +91,7 @@ static void on_hostnet(uv_poll_t *poll, int status, int events)
 		log_warn("host network events", "error", strerror(-err));
 	agent->want_locate |= links;
 	agent->want_compile |= addresses;
+	agent->is_urgent |= addresses;
 }
 
 static void on_pods(uv_poll_t *poll, int status, int events)
@@ -131,7 +137,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	if (number == SIGHUP) {
 		log_info("reading the manifests again");
 		agent->source->ops->rescan(agent->source);
-		agent->want_compile = true;
+		agent->want_compile = agent->is_urgent = true;
 		return;
 	}
 	log_info("ending; what is enforced stays enforced", "signal", strsignal(number));
@@ -156,6 +162,7 @@ static int open_loop(struct agent *agent)
 	uv_timer_init(&agent->loop, &agent->settle);
 	uv_timer_init(&agent->loop, &agent->tidy);
 	uv_timer_init(&agent->loop, &agent->expiry);
+	uv_timer_init(&agent->loop, &agent->pace);
 	uv_timer_init(&agent->loop, &agent->events_tick);
 	agent->work.data = agent->retry.data = agent;
 	agent->settle.data = agent->tidy.data = agent->expiry.data = agent;

@@ -378,8 +378,8 @@ static void sweep(struct agent *agent)
 
 void agent_work(struct agent *agent)
 {
-	bool compiling = agent->want_compile, applying = agent->want_apply || compiling;
-	bool locating = agent->want_locate || compiling, failed = false, news;
+	bool compiling = agent->synced && pace_is_due(agent), failed = false, news;
+	bool applying = agent->want_apply || compiling, locating = agent->want_locate || compiling;
 	uint64_t compile_us = 0;
 
 	if (!agent->synced || !(applying || locating))
@@ -390,9 +390,11 @@ void agent_work(struct agent *agent)
 		announce(agent);
 		return;
 	}
-	agent->want_compile = agent->want_locate = agent->want_apply = false;
-	if (compiling)
+	agent->want_locate = agent->want_apply = false;
+	if (compiling) {
+		pace_begin(agent);
 		compile_us = compile(agent);
+	}
 	if (locating)
 		failed = locate(agent, &applying) != 0;
 	news = locating && missing_update(agent);
@@ -410,9 +412,11 @@ void agent_work(struct agent *agent)
 	}
 	failed |= agent->attach_error[0] || agent->want_sweep;
 	count_pods(agent);
-	if (agent->applied && !loader_staged_from(agent->loader))
+	if (agent->applied && !agent->want_compile && !loader_staged_from(agent->loader))
 		agent->source->ops->applied(agent->source);
 	agent_collect_findings(agent);
 	plan_retry(agent, failed);
 	announce(agent);
+	if (compiling)
+		pace_end(agent);
 }

@@ -45,6 +45,7 @@ struct agent {
 	uv_timer_t tidy;	/* removes what is not in force any more, a moment after it */
 	uv_work_t tidying;	/* waits, in a thread of its own, until nobody reads that */
 	uv_timer_t expiry;	/* withdraws what outlived a change for a moment */
+	uv_timer_t pace;	/* what could wait is due */
 	uv_timer_t events_tick; /* looks into the ring buffer, which wakes us only when it fills */
 	uv_poll_t hostnet_poll, pods_poll, events_poll;
 	uv_signal_t signals[AGENT_SIGNALS];
@@ -65,9 +66,13 @@ struct agent {
 
 	/* What has to be done before the loop waits again. */
 	bool want_compile; /* objects or host addresses changed */
+	bool is_urgent;	   /* it cannot wait for pace_ns */
 	bool want_locate;  /* pods may have come, gone or moved */
 	bool want_apply;   /* something failed or is not finished */
 	bool want_sweep;
+
+	uint64_t pace_ns;     /* when to compile again what can wait */
+	uint64_t pass_cpu_ns; /* this thread's CPU time when the pass began */
 
 	struct desired desired;
 	struct findings compiled; /* findings of the compiler */
@@ -107,6 +112,15 @@ const char *agent_not_ready_reason(const struct agent *agent);
 const struct pod_place *agent_place(const struct agent *agent, const struct desired_local *local);
 /* Is every interface of a located pod attached? */
 bool agent_pod_attached(const struct agent *agent, const struct pod_place *place);
+
+/* agent_pace.c */
+/* Is it about what changes all the time in a large cluster? */
+bool pace_can_wait(const struct agent *agent, const struct object *object);
+/* Is it time to compile? If not, but wanted, the loop wakes up when it is. */
+bool pace_is_due(struct agent *agent);
+/* Around a pass that compiles. */
+void pace_begin(struct agent *agent);
+void pace_end(struct agent *agent);
 
 /* agent_attach.c */
 void attachments_load(struct agent *agent);

@@ -258,8 +258,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     break
                 news = store.since(plural, since)
                 if not news:
+                    since_now = store.version  # what comes while waiting is news
                     store.changed.wait(0.05)
-                    since_now = store.version
             for number, what, document in news:
                 self.event(what, dict(document, apiVersion=version, kind=KINDS[plural]), kind)
                 since = number

@@ -403,3 +403,40 @@ def test_wrong_kubeconfig(scene, tmp_path, name):
                           str(tmp_path / "missing"))
     out, _ = process.communicate(timeout=15)
     assert process.returncode == 1 and said in out, out
+
+
+def far_pod(number, turn=0):
+    """Of a node that is not here; another one each turn."""
+    one = pod("far%d" % number, "elsewhere", turn=str(turn))
+    one["status"] = {"phase": "Running", "podIPs": [{"ip": "10.99.0.%d" % (number + 1)}]}
+    return one
+
+
+def test_what_can_wait_does(scene):
+    """Pods of other nodes that come and go all the time take a small share of a CPU; what says who
+    may call whom is not held up by them."""
+    begin, before = time.monotonic(), scene.status()["reconciles"]
+    changes, waited = 0, []
+    while time.monotonic() - begin < 2:
+        changes += 1
+        scene.api.do("put", objects=[far_pod(changes % 100, changes)])
+        time.sleep(0.004)
+        if changes % 40 == 0:
+            one = time.monotonic()
+            scene.api.do("remove", plural=TARGETS, namespace="default", name="web")
+            scene.await_calls(REFUSED, 1)
+            waited.append(time.monotonic() - one)
+            scene.fill()
+            scene.await_calls(ALLOWED, 1)
+    passes = scene.status()["reconciles"] - before
+    assert changes > 150 and passes < changes / 2, (changes, passes)
+    assert len(waited) > 3 and sorted(waited)[len(waited) // 2] < 0.1, waited
+    for number in range(100):
+        scene.api.do("remove", plural="pods", namespace="default", name="far%d" % number)
+    addresses = {"10.99.0.%d" % (number + 1) for number in range(100)}
+    wait_until(lambda: not addresses & known_addresses(scene), 3, "that they are gone")
+
+
+def known_addresses(scene):
+    rows = json.loads(scene.cluster.mesh.weft("a", "get", "identities", "-o", "json").stdout)
+    return set(json.dumps(rows).split('"'))

@@ -9,7 +9,7 @@
 #include "user/agent_state.h"
 
 enum {
-	SHARE = 30, /* a pass for every so many times what the last one took */
+	SHARE = 50, /* a pass for every so many times what the last one took */
 	LONGEST_MS = 1000,
 };
 

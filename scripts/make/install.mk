@@ -39,6 +39,7 @@ help:
 	@echo 'make kube-up        a two-node Kubernetes cluster on this machine with weft installed (kube-down ends it)'
 	@echo 'make fuzz           run the fuzz targets, FUZZ_SECONDS=300 each'
 	@echo 'make bench          measure cost against direct connections and proxies (root)'
+	@echo 'make bench-kube     measure the agent behind an API server, in large clusters'
 	@echo 'make lint           style, layering and self-contained headers'
 	@echo 'make setup          install build, run and test dependencies (apt)'
 	@echo 'make install        install below DESTDIR/PREFIX (uninstall removes)'

@@ -91,8 +91,8 @@ packages() {
 		;;
 	kube)
 		# another kubectl is as good
-		echo etcd-server containerd runc umoci containernetworking-plugins nftables \
-			"$(command -v kubectl >/dev/null || echo kubernetes-client)"
+		echo etcd-server containerd runc umoci containernetworking-plugins nftables iptables \
+			conntrack openssl gcc libc6-dev "$(command -v kubectl >/dev/null || echo kubernetes-client)"
 		;;
 	esac
 }

@@ -126,7 +126,7 @@ def make_targets():
             if line.startswith(".PHONY:"):
                 found |= set(line.split(":", 1)[1].split())
     # Those of `make check`, and those that run by themselves.
-    tiers = [tier for line in re.findall(r"(?m)^TIERS(?:_ALONE)? := (.*)$", read(TOP / "scripts/make/tests.mk"))
+    tiers = [tier for line in re.findall(r"(?m)^TIERS := (.*)$", read(TOP / "scripts/make/tests.mk"))
              for tier in line.split()]
     return found | {"check-" + tier for tier in tiers}, tiers
 

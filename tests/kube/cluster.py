@@ -19,22 +19,26 @@ sys.path.insert(0, str(HERE.parent.parent / "tools" / "image"))
 import control_plane  # noqa: E402  pylint: disable=wrong-import-position
 import oci  # noqa: E402  pylint: disable=wrong-import-position
 import pki  # noqa: E402  pylint: disable=wrong-import-position
+import places  # noqa: E402  pylint: disable=wrong-import-position
 from places import API_PORT, API_VIP, SERVICES, MountPoints, Node, hierarchies  # noqa: E402  pylint: disable=wrong-import-position
 
 PAUSE = "weft.test/pause:1"
 HOST = "weft.test/host:1"
 STATE = pathlib.Path("/run/weft-kube")
-TOOLS = ("etcd", "containerd", "runc", "umoci", "kubectl", "nft", "openssl", "gcc")
+TOOLS = ("etcd", "containerd", "runc", "umoci", "kubectl", "nft", "conntrack", "openssl", "gcc")
+
+
+def why_impossible():
+    """Why no package makes a cluster possible here, with the remedy; "" when there can be one."""
+    if os.geteuid() != 0:
+        return "needs root (remedy: sudo)"
+    return control_plane.why_missing() or places.why_no_cgroups()
 
 
 def why_missing():
     """Why there can be no cluster here, with the remedy; "" when there can."""
-    if os.geteuid() != 0:
-        return "needs root (remedy: sudo)"
     absent = [tool for tool in TOOLS if not shutil.which(tool)]
-    if absent:
-        return "%s not installed (remedy: scripts/setup.sh kube)" % ", ".join(absent)
-    return control_plane.why_missing()
+    return why_impossible() or (absent and "%s not installed (remedy: scripts/setup.sh kube)" % ", ".join(absent)) or ""
 
 
 class Cluster:
@@ -85,6 +89,7 @@ class Cluster:
         self.folder.mkdir(parents=True)
         first = self.nodes[0]
         self.mount_points = MountPoints()
+        places.delegate_controllers()
         for node in self.nodes:
             node.folder.mkdir()
             node.make_cgroups()

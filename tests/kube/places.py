@@ -41,6 +41,41 @@ def hierarchies():
             if words[2] in ("cgroup", "cgroup2")]
 
 
+# What the kubelet wants of each pod's cgroup, where the machine has it at all.
+NEEDED, WANTED = {"cpu", "cpuset", "memory", "pids"}, {"hugetlb"}
+
+
+def why_no_cgroups():
+    """Why pods cannot have cgroups here, with the remedy; "" when they can."""
+    unified = [mount for mount, is_unified in hierarchies() if is_unified]
+    if not unified:
+        return "no cgroup2 mount (remedy: mount -t cgroup2 none /sys/fs/cgroup/unified)"
+    top = unified[0]
+    absent = NEEDED - set((top / "cgroup.controllers").read_text(encoding="ascii").split())
+    if absent != NEEDED and absent:
+        return "cgroup2 has no controller %s here (remedy: a machine or VM)" % ", ".join(sorted(absent))
+    if absent:
+        lines = pathlib.Path("/proc/cgroups").read_text(encoding="ascii").splitlines()
+        mounted = {words[0] for words in map(str.split, lines) if words[1] != "0"}
+        return "" if NEEDED <= mounted else "no hierarchy has the cgroup controllers %s (remedy: a machine or VM)" % (
+            ", ".join(sorted(NEEDED - mounted)))
+    enabled = set((top / "cgroup.subtree_control").read_text(encoding="ascii").split())
+    # A container's own tree: who is in its root keeps controllers from going below.
+    if not NEEDED <= enabled and (top / "cgroup.type").exists() and (top / "cgroup.procs").read_bytes():
+        return "cgroup controllers cannot be delegated in this container (remedy: a machine or VM)"
+    return ""
+
+
+def delegate_controllers():
+    """From the root of the unified hierarchy, as every container runtime does."""
+    for mount, unified in hierarchies():
+        if unified:
+            there = set((mount / "cgroup.controllers").read_text(encoding="ascii").split())
+            if NEEDED <= there:
+                (mount / "cgroup.subtree_control").write_text(
+                    " ".join("+" + one for one in sorted((NEEDED | WANTED) & there)), encoding="ascii")
+
+
 class Node:
     """One node's places; `number` tells its addresses."""
 

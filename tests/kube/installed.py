@@ -86,9 +86,9 @@ class Installed:
         self.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-",
                      text="\n".join(map(json.dumps, objects)))
 
-    def await_pods(self, count, seconds=60):
+    def await_pods(self, count, seconds=60, space=SPACE):
         def ready():
-            items = self.get("pods", "-n", SPACE)["items"]
+            items = self.get("pods", "-n", space)["items"]
             return len(items) == count and all(
                 item["status"].get("containerStatuses", [{}])[0].get("ready") for item in items)
         wait_until(ready, seconds, "%d pods" % count)
@@ -98,8 +98,8 @@ class Installed:
         items = self.get("pods", "-n", SPACE, "-l", ",".join("%s=%s" % one for one in labels.items()))["items"]
         return [one["ip"] for item in items for one in item["status"]["podIPs"]]
 
-    def cluster_ips(self, name):
-        return self.get("service", "-n", SPACE, name)["spec"]["clusterIPs"]
+    def cluster_ips(self, name, space=SPACE):
+        return self.get("service", "-n", space, name)["spec"]["clusterIPs"]
 
     def inside(self, where):
         """How to run a command as one of the pod's, without asking the API server or the kubelet."""
@@ -118,13 +118,13 @@ class Installed:
         """A command in a pod, with pipes; what Load and Asker of the e2e tests call."""
         return subprocess.Popen([*self.inside(where), *command], text=True, **options)
 
-    def exec(self, where, *command):
-        return self.kubectl("exec", "-n", SPACE, where, "--", *command, check=False)
+    def exec(self, where, *command, space=SPACE):
+        return self.kubectl("exec", "-n", space, where, "--", *command, check=False)
 
-    def fetch(self, where, url, *options):
+    def fetch(self, where, url, *options, space=SPACE):
         """Status of the answer; "000" if there is none."""
         return self.exec(where, "curl", "-g", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", *options,
-                         url)
+                         url, space=space)
 
     def agents(self):
         """Pods of the DaemonSet, by node."""

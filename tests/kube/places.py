@@ -129,7 +129,7 @@ class Node:
             node.run("ip", "link", "set", "node0", "up")
             for pods, address in zip(peer.pods, peer.addresses):
                 node.run("ip", "route", "add", pods, "via", address)
-            node.run("ip", "route", "add", "default", "via", peer.addresses[0])
+                node.run("ip", "-6" if ":" in address else "-4", "route", "add", "default", "via", address)
             node.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 
     def redirect_api(self, server):

@@ -60,14 +60,15 @@ class Installed:
         folder = self.cluster.folder / "overlay"
         folder.mkdir()
         base = os.path.relpath(TOP / "deploy", folder)
+        (folder / "patch.json").write_text(json.dumps([{
+            "op": "add", "path": "/spec/template/spec/containers/0/env/-",
+            "value": {"name": "WEFT_CGROUP", "value": "%s/%s-$(WEFT_NODE)" % (
+                self.cluster.unified(), self.cluster.name)}}]), encoding="utf-8")
+        # In words that Debian's kubectl (1.20) understands.
         (folder / "kustomization.yaml").write_text(json.dumps({
-            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [base],
+            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "bases": [base],
             "patchesJson6902": [{"target": {"group": "apps", "version": "v1", "kind": "DaemonSet", "name": "weftd",
-                                            "namespace": "weft-system"},
-                                 "patch": json.dumps([{
-                                     "op": "add", "path": "/spec/template/spec/containers/0/env/-",
-                                     "value": {"name": "WEFT_CGROUP", "value": "%s/%s-$(WEFT_NODE)" % (
-                                         self.cluster.unified(), self.cluster.name)}}])}]}), encoding="utf-8")
+                                            "namespace": "weft-system"}, "path": "patch.json"}]}), encoding="utf-8")
         return str(folder)
 
     def install(self):

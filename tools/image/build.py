@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """weft's image: weftd, weft and the libraries that they are linked to, nothing else.
 
-    build.py BUILD NAME:TAG ARCHIVE
-
-ARCHIVE becomes an OCI layout in a tar file, for `ctr image import`, `podman load` or `skopeo copy`."""
+    build.py BUILD NAME:TAG ARCHIVE   an OCI layout in a tar file, for `ctr image import`, `podman load`
+                                      or `skopeo copy`
+    build.py BUILD FOLDER             its files alone, for the Containerfile"""
 import pathlib
 import re
 import shutil
@@ -15,6 +15,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import oci  # noqa: E402  pylint: disable=wrong-import-position
 
 PROGRAMS = {"weftd": "usr/sbin", "weft": "usr/bin"}
+ENTRYPOINT = "/usr/sbin/weftd"
+ENVIRONMENT = "PATH=/usr/sbin:/usr/bin"
+LABEL = "org.opencontainers.image.title=weft"
 
 
 def libraries(program):
@@ -40,11 +43,14 @@ def fill(build, root):
 
 
 def main():
-    build, name, archive = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+    build = pathlib.Path(sys.argv[1])
+    if len(sys.argv) == 3:
+        fill(build, pathlib.Path(sys.argv[2]))
+        return
+    name, archive = sys.argv[2], pathlib.Path(sys.argv[3])
     archive.parent.mkdir(parents=True, exist_ok=True)
     oci.build(archive, name, lambda root: fill(build, root), [
-        "--config.entrypoint", "/usr/sbin/weftd", "--config.env", "PATH=/usr/sbin:/usr/bin",
-        "--config.label", "org.opencontainers.image.title=weft"])
+        "--config.entrypoint", ENTRYPOINT, "--config.env", ENVIRONMENT, "--config.label", LABEL])
     print("%s: %s, %.1f MB" % (archive, name, archive.stat().st_size / 1e6))
 
 

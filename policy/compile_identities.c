@@ -181,7 +181,7 @@ static void local_add(struct compilation *c, const struct pod *pod, const struct
 	struct desired_local *local;
 	size_t i;
 
-	if (!*pod->meta.uid) {
+	if (!*pod->cgroup_uid) {
 		finding_add(c->findings, &pod->meta, "metadata.uid", "MissingUid",
 			    "the pod is not governed: weft cannot find its processes",
 			    "a pod of this node has no uid");
@@ -190,7 +190,8 @@ static void local_add(struct compilation *c, const struct pod *pod, const struct
 	i = memory_grow(&desired->locals, &desired->local_count, &desired->local_capacity,
 			sizeof(*desired->locals));
 	local = &desired->locals[i];
-	local->uid = memory_strdup(pod->meta.uid);
+	local->uid = memory_strdup(pod->cgroup_uid);
+	local->claim = pod->mirror ? pod->meta.created : INT64_MIN;
 	local->name_space = memory_strdup(pod->meta.name_space);
 	local->name = memory_strdup(pod->meta.name);
 	local->local.peer = *peer;
@@ -204,11 +205,17 @@ static int local_compare(const void *a, const void *b)
 	int order = strcmp(x->uid, y->uid);
 
 	if (!order)
+		order = x->claim < y->claim ? -1 : x->claim > y->claim;
+	if (!order)
 		order = strcmp(x->name_space, y->name_space);
 	return order ? order : strcmp(x->name, y->name);
 }
 
-/* Two pods cannot share a uid, and so a cgroup: a copied manifest. The first by name stays. */
+/*
+ * Two pods cannot share a uid, and so a cgroup. Whose own it is has it; of mirrors the older,
+ * since nobody can know what a static pod will be called before there is one; else the first by
+ * name (copied manifests).
+ */
 static void locals_unique(struct compilation *c)
 {
 	struct desired *desired = c->desired;
@@ -227,7 +234,11 @@ static void locals_unique(struct compilation *c)
 			continue;
 		}
 		pod = store_find(c->store, OBJECT_POD, local->name_space, local->name);
-		finding_add(c->findings, pod, "metadata.uid", "DuplicateUid",
+		finding_add(c->findings, pod,
+			    local->claim == INT64_MIN ?
+				    "metadata.uid" :
+				    "metadata.annotations[kubernetes.io/config.mirror]",
+			    "DuplicateUid",
 			    "the pod is not governed: its processes are taken for the other's",
 			    "pod %s/%s has the same uid", last->name_space, last->name);
 		free(local->uid);

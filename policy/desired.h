@@ -44,7 +44,8 @@ struct desired_service { /* weft_service and its table */
 };
 
 struct desired_local { /* pods of this node: weft_iface and weft_netns */
-	char *uid;     /* sort key */
+	char *uid;     /* of its cgroups; sort key */
+	int64_t claim; /* on the uid: when two pods say that it is theirs, the lower has it */
 	char *name_space;
 	char *name;
 	struct weft_local local;

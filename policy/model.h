@@ -94,6 +94,8 @@ struct pod {
 	char *owner_kind; /* controller: Deployment (ReplicaSet with pod-template-hash), ...; "Pod"
 			     without */
 	char *owner_name;
+	char *cgroup_uid; /* in its cgroups' names: metadata.uid, of a static pod the kubelet's */
+	bool mirror;	  /* stands for a static pod, which has another uid */
 };
 
 struct service_port {

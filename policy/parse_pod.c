@@ -10,6 +10,8 @@
 #include "policy/store.h"
 #include "policy/syntax.h"
 
+#define MIRROR_KEY "kubernetes.io/config.mirror"
+
 /* A name in the pod's spec; NULL when absent, "" - nobody's name - when it is not legal. */
 static char *pod_read_name(const struct parse *parse, const struct field *spec, const char *member,
 			   const char *consequence)
@@ -242,13 +244,20 @@ static size_t deployment_length(const struct pod *pod, const char *kind, const c
 	return length - hash_length - 1;
 }
 
-static void pod_parse_owner(const struct parse *parse, const struct field *root)
+/* A node owns the mirrors of its static pods, each a workload by itself: true when it is such. */
+static bool pod_parse_owner(const struct parse *parse, const struct field *root)
 {
 	struct pod *pod = (struct pod *)parse->object;
 	const char *kind, *name;
 	size_t length;
+	bool node;
 
 	if (!pod_find_controller(parse, root, &kind, &name)) {
+		kind = "Pod";
+		name = pod->meta.name;
+	}
+	node = !strcmp(kind, "Node") && !strcmp(name, pod->node_name);
+	if (node) {
 		kind = "Pod";
 		name = pod->meta.name;
 	}
@@ -257,6 +266,39 @@ static void pod_parse_owner(const struct parse *parse, const struct field *root)
 	pod->owner_name = memory_strdup(name);
 	if (length)
 		pod->owner_name[length] = '\0';
+	return node;
+}
+
+static const char *mirror_fault(const char *uid, bool of_node)
+{
+	if (!of_node)
+		return "its controller is not the node that it is on";
+	if (!syntax_is_uid(uid))
+		return "this is not a legal uid";
+	if (syntax_is_uuid(uid))
+		return "this is what an API server makes: it may be the uid of another pod";
+	return NULL;
+}
+
+/*
+ * A static pod runs under a uid of the kubelet's, the hash of its manifest. The API server has
+ * its mirror, with a uid of its own, which names the other here. Nodes may make no other pods
+ * and no pod becomes a mirror later, but whoever may create pods may create one that looks like
+ * it. So what it names must not be the uid of a pod that the API server knows; of two mirrors
+ * of the same the older counts (locals_unique()), and a kubelet removes those it did not make.
+ */
+static void pod_parse_cgroup_uid(const struct parse *parse, bool of_node)
+{
+	struct pod *pod = (struct pod *)parse->object;
+	const char *uid = labels_get(&pod->meta.annotations, MIRROR_KEY);
+	const char *fault = uid ? mirror_fault(uid, of_node) : NULL;
+
+	if (fault)
+		finding_add(parse->findings, &pod->meta, "metadata.annotations[" MIRROR_KEY "]",
+			    "InvalidMirror", "its processes are looked for by metadata.uid", "%s",
+			    fault);
+	pod->mirror = uid && !fault;
+	pod->cgroup_uid = memory_strdup(pod->mirror ? uid : pod->meta.uid);
 }
 
 void pod_parse(const struct parse *parse, const struct field *root)
@@ -271,7 +313,7 @@ void pod_parse(const struct parse *parse, const struct field *root)
 	pod_parse_containers(parse, &spec, "containers", false, &capacity);
 	pod_parse_containers(parse, &spec, "initContainers", true, &capacity);
 	pod_parse_status(parse, root);
-	pod_parse_owner(parse, root);
+	pod_parse_cgroup_uid(parse, pod_parse_owner(parse, root));
 }
 
 void pod_free(struct object *object)
@@ -286,4 +328,5 @@ void pod_free(struct object *object)
 	free(pod->service_account);
 	free(pod->owner_kind);
 	free(pod->owner_name);
+	free(pod->cgroup_uid);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,17 @@ bool syntax_is_uid(const char *text)
 		if (i >= SYNTAX_UID_MAX || (!is_alphanumeric(text[i]) && !strchr("-_", text[i])))
 			return false;
 	return i;
+}
+
+bool syntax_is_uuid(const char *text)
+{
+	static const char shape[] = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
+	size_t i;
+
+	for (i = 0; shape[i]; i++)
+		if (shape[i] == 'h' ? !isxdigit((unsigned char)text[i]) : text[i] != shape[i])
+			return false;
+	return !text[i];
 }
 
 bool syntax_is_http_token(const char *text)

@@ -26,6 +26,9 @@ bool syntax_is_label_key(const char *text);
 bool syntax_is_label_value(const char *text);
 /* metadata.uid: a UUID or whatever else is safe as a part of a path. */
 bool syntax_is_uid(const char *text);
+
+/* As an API server makes uids: 8-4-4-4-12 hexadecimal digits. */
+bool syntax_is_uuid(const char *text);
 /* token of RFC 9110: method and field names. */
 bool syntax_is_http_token(const char *text);
 

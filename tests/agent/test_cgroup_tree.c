@@ -3,6 +3,7 @@
  * cgroups. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -44,6 +45,20 @@ static void make(const char *root, const char *name)
 	char *path = memory_printf("%s/%s", root, name);
 
 	assert_true(!mkdir(path, 0755) || errno == EEXIST);
+	free(path);
+}
+
+/* With what leads to it. */
+static void make_all(const char *root, const char *name)
+{
+	char *path = memory_strdup(name), *slash;
+
+	for (slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		make(root, path);
+		*slash = '/';
+	}
+	make(root, path);
 	free(path);
 }
 
@@ -159,6 +174,72 @@ static void test_names(void **state)
 	cgroup_tree_free(tree);
 }
 
+/* What kubelets, by each of their drivers, and runtimes make; all on one node, for the test. */
+static void test_drivers(void **state)
+{
+	static const struct {
+		const char *folder, *uid;
+		const char *containers[2];
+	} pods[] = {
+		{ "kubepods/pod11111111-aaaa-4bbb-8ccc-000000000001",
+		  "11111111-aaaa-4bbb-8ccc-000000000001",
+		  { "3b1c5c7e", "deadbeef" } },
+		{ "kubepods/besteffort/pod11111111-aaaa-4bbb-8ccc-000000000002",
+		  "11111111-aaaa-4bbb-8ccc-000000000002",
+		  { "3b1c5c7e", "crio-3b1c5c7e" } },
+		/* a static pod */
+		{ "kubepods/burstable/pod0b26f0a1c9e8d7c6b5a4f3e2d1c0b9a8",
+		  "0b26f0a1c9e8d7c6b5a4f3e2d1c0b9a8",
+		  { "3b1c5c7e", "4c" } },
+		{ "kubepods.slice/kubepods-pod11111111_aaaa_4bbb_8ccc_000000000004.slice",
+		  "11111111-aaaa-4bbb-8ccc-000000000004",
+		  { "cri-containerd-3b1c5c7e.scope", "cri-containerd-4c.scope" } },
+		{ "kubepods.slice/kubepods-burstable.slice/"
+		  "kubepods-burstable-pod11111111_aaaa_4bbb_8ccc_000000000005.slice",
+		  "11111111-aaaa-4bbb-8ccc-000000000005",
+		  { "crio-3b1c5c7e.scope", "crio-conmon-3b1c5c7e.scope" } },
+		{ "kubepods.slice/kubepods-besteffort.slice/"
+		  "kubepods-besteffort-pod11111111_aaaa_4bbb_8ccc_000000000006.slice",
+		  "11111111-aaaa-4bbb-8ccc-000000000006",
+		  { "docker-3b1c5c7e.scope", "docker-4c.scope" } },
+		{ "kubepods.slice/kubepods-burstable.slice/"
+		  "kubepods-burstable-pod1b26f0a1c9e8d7c6b5a4f3e2d1c0b9a8.slice",
+		  "1b26f0a1c9e8d7c6b5a4f3e2d1c0b9a8",
+		  { "cri-containerd-3b1c5c7e.scope", "crio-4c.scope" } },
+		/* a node in a container */
+		{ "kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/"
+		  "kubelet-kubepods-burstable-pod11111111_aaaa_4bbb_8ccc_000000000008.slice",
+		  "11111111-aaaa-4bbb-8ccc-000000000008",
+		  { "cri-containerd-3b1c5c7e.scope", "cri-containerd-4c.scope" } },
+	};
+	static const char *const others[] = {
+		"machine.slice/libpod-3b1c5c7e.scope",
+		"machine.slice/libpod-conmon-3b1c5c7e.scope",
+		"user.slice/user-1000.slice/podman-7.scope",
+	};
+	const struct cgroup_node *node;
+	struct cgroup_tree *tree;
+	char path[PATH_MAX];
+	size_t i, j;
+
+	for (i = 0; i < sizeof(others) / sizeof(*others); i++)
+		make_all(*state, others[i]);
+	assert_int_equal(cgroup_tree_new(*state, &tree), 0);
+	for (i = 0; i < sizeof(pods) / sizeof(*pods); i++) {
+		for (j = 0; j < 2; j++) {
+			snprintf(path, sizeof(path), "%s/%s", pods[i].folder,
+				 pods[i].containers[j]);
+			make_all(*state, path);
+		}
+		cgroup_tree_refresh(tree);
+		node = cgroup_tree_find_pod(tree, pods[i].uid);
+		assert_non_null(node);
+		assert_string_equal(cgroup_node_name(node), strrchr(pods[i].folder, '/') + 1);
+	}
+	assert_null(cgroup_tree_find_pod(tree, "3b1c5c7e"));
+	cgroup_tree_free(tree);
+}
+
 /* The same pod twice: one goes, the other is found. */
 static void test_two_directories(void **state)
 {
@@ -185,6 +266,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lost_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_inotify, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drivers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_directories, setup, teardown),
 	};
 

@@ -310,6 +310,46 @@ static void test_locals(void **state)
 	assert_int_equal(cluster_findings(c, "MissingUid", "metadata.uid"), 1);
 }
 
+static void put_mirror(struct cluster *c, const char *space, const char *name, const char *created,
+		       const char *uid)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "'metadata':{'name':'%s','namespace':'%s','uid':'%s','creationTimestamp':'%s',"
+		 "'annotations':{'kubernetes.io/config.mirror':'%s'},"
+		 "'ownerReferences':[{'kind':'Node','name':'node-1','controller':true}]},"
+		 "'spec':{'nodeName':'node-1'}",
+		 name, space, name, created, uid);
+	cluster_put(c, "Pod", text);
+}
+
+/* Whoever may create pods can make one that looks like the mirror of another's static pod. */
+static void test_mirrors(void **state)
+{
+	static const char field[] = "metadata.annotations[kubernetes.io/config.mirror]";
+	const struct desired_local *local;
+	struct cluster *c = *state;
+
+	put_mirror(c, "shop", "static", "2024-01-02T00:00:00Z", "0b26");
+	cluster_compile(c);
+	assert_int_equal(c->desired.local_count, 1);
+	assert_string_equal(c->desired.locals->uid, "0b26");
+	assert_int_equal(cluster_findings(c, "DuplicateUid", field), 0);
+	put_mirror(c, "a-younger", "a", "2024-01-02T00:00:01Z", "0b26");
+	cluster_put(c, "Pod",
+		    "'metadata':{'name':'own','namespace':'shop','uid':'by-hand'},"
+		    "'spec':{'nodeName':'node-1'}");
+	put_mirror(c, "a-younger", "b", "2000-01-01T00:00:00Z", "by-hand");
+	cluster_compile(c);
+	assert_int_equal(c->desired.local_count, 2);
+	local = c->desired.locals;
+	assert_string_equal(local[0].name, "static");
+	assert_string_equal(local[1].uid, "by-hand");
+	assert_string_equal(local[1].name, "own");
+	assert_int_equal(cluster_findings(c, "DuplicateUid", field), 2);
+}
+
 static void test_numbers_survive_a_change(void **state)
 {
 	struct cluster *c = *state;
@@ -338,6 +378,7 @@ int main(void)
 		TEST(test_pods_with_one_address),
 		TEST(test_finished_and_host_pods_have_no_address),
 		TEST(test_locals),
+		TEST(test_mirrors),
 		TEST(test_numbers_survive_a_change),
 	};
 

@@ -230,6 +230,49 @@ static struct service *service_from(const char *spec, struct findings *findings)
 	return (struct service *)object_from(text, findings);
 }
 
+static void test_mirror_pod(void **state)
+{
+	static const struct {
+		const char *uid, *controller, *node;
+		bool counts;
+	} samples[] = {
+		{ "0b26f0a1c9e8d7c6b5a4f3e2d1c0b9a8", "kind: Node, name: n1", "n1", true },
+		{ "by-hand", "kind: Node, name: n1", "n1", true },
+		/* what a pod's creator might try */
+		{ "11111111-aaaa-4bbb-8ccc-0123456789ab", "kind: Node, name: n1", "n1", false },
+		{ "11111111-AAAA-4bbb-8ccc-0123456789ab", "kind: Node, name: n1", "n1", false },
+		{ "0b26f0a1", "kind: Node, name: n2", "n1", false },
+		{ "0b26f0a1", "kind: ReplicaSet, name: n1", "n1", false },
+		{ "../a", "kind: Node, name: n1", "n1", false },
+		{ "''", "kind: Node, name: n1", "n1", false },
+	};
+	struct findings findings = { 0 };
+	struct pod *pod;
+	char text[512];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(samples) / sizeof(*samples); i++) {
+		snprintf(text, sizeof(text),
+			 "metadata:\n  name: p\n  uid: own\n"
+			 "  annotations: {kubernetes.io/config.mirror: %s}\n"
+			 "  ownerReferences: [{%s, controller: true}]\nspec: {nodeName: %s}\n",
+			 samples[i].uid, samples[i].controller, samples[i].node);
+		pod = pod_from(text, &findings);
+		assert_int_equal(pod->mirror, samples[i].counts);
+		assert_string_equal(pod->cgroup_uid, samples[i].counts ? samples[i].uid : "own");
+		assert_int_equal(findings.count, !samples[i].counts);
+		if (samples[i].counts) {
+			assert_string_equal(pod->owner_kind, "Pod");
+			assert_string_equal(pod->owner_name, "p");
+		} else {
+			assert_string_equal(findings.items[0].reason, "InvalidMirror");
+		}
+		findings_clear(&findings);
+		object_free(&pod->meta);
+	}
+}
+
 static void test_service(void **state)
 {
 	struct findings findings = { 0 };
@@ -412,9 +455,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_node),	     cmocka_unit_test(test_pod),
 		cmocka_unit_test(test_pod_defaults), cmocka_unit_test(test_pod_bad),
-		cmocka_unit_test(test_pod_owner),    cmocka_unit_test(test_service),
-		cmocka_unit_test(test_service_bad),  cmocka_unit_test(test_slice),
-		cmocka_unit_test(test_slice_bad),
+		cmocka_unit_test(test_pod_owner),    cmocka_unit_test(test_mirror_pod),
+		cmocka_unit_test(test_service),	     cmocka_unit_test(test_service_bad),
+		cmocka_unit_test(test_slice),	     cmocka_unit_test(test_slice_bad),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "bpf/weft_abi.h"
 #include "policy/memory.h"
 #include "user/json_text.h"
 #include "user/manifest.h"
@@ -16,6 +17,7 @@
 enum { FILE_SIZE_MAX = 1 << 20 };
 
 static const char service_account[] = "/var/run/secrets/kubernetes.io/serviceaccount";
+static const char default_space[] = "weft-system";
 
 struct reading {
 	const char *path; /* of the kubeconfig */
@@ -173,6 +175,7 @@ static int read_context(const struct reading *reading, struct json_object *root,
 	cluster = find_named(root, "clusters", text_of(context, "cluster"), "cluster");
 	if (!cluster)
 		return refuse(reading, "there is no such cluster as names the context", name);
+	config->name_space = memory_strdup(text_of(context, "namespace") ?: default_space);
 	user = find_named(root, "users", text_of(context, "user"), "user");
 	if (!user)
 		return refuse(reading, "there is no such user as names the context", name);
@@ -226,6 +229,23 @@ int kube_config_read(const char *path, struct kube_config *config,
 	return err;
 }
 
+/* The pod's namespace, or where weft is usually installed. */
+static char *read_name_space(void)
+{
+	char name[WEFT_NAMESPACE_LEN] = "";
+	char *path = memory_printf("%s/namespace", service_account);
+	FILE *file = fopen(path, "re");
+
+	free(path);
+	if (file) {
+		if (!fgets(name, sizeof(name), file))
+			*name = '\0';
+		fclose(file);
+	}
+	name[strcspn(name, " \t\r\n/")] = '\0';
+	return memory_strdup(*name ? name : default_space);
+}
+
 int kube_config_in_cluster(struct kube_config *config, char error[KUBE_CONFIG_ERROR_LEN])
 {
 	const char *host = getenv("KUBERNETES_SERVICE_HOST");
@@ -243,6 +263,7 @@ int kube_config_in_cluster(struct kube_config *config, char error[KUBE_CONFIG_ER
 				       is_v6 ? "]" : "", port && *port ? port : "443");
 	config->authority.path = memory_printf("%s/ca.crt", service_account);
 	config->token_path = memory_printf("%s/token", service_account);
+	config->name_space = read_name_space();
 	return 0;
 }
 
@@ -259,6 +280,7 @@ void kube_config_clear(struct kube_config *config)
 	pem_clear(&config->authority);
 	pem_clear(&config->certificate);
 	pem_clear(&config->key);
+	free(config->name_space);
 	free(config->token);
 	free(config->token_path);
 	*config = (struct kube_config){ 0 };

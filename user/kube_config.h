@@ -24,6 +24,7 @@ struct kube_config {
 	struct kube_pem authority;
 	struct kube_pem certificate; /* the client's, with `key` */
 	struct kube_pem key;
+	char *name_space; /* where the agent's own objects are */
 	char *token;	  /* bearer token, NULL = none */
 	char *token_path; /* file that has it, read for every request; goes before `token` */
 };

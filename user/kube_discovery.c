@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "policy/memory.h"
+#include "user/kube_ask.h"
 #include "user/kube_resource.h"
 
-enum { IDLE_MS = 10000, DEPTH = 32, SIZE_MAX_BYTES = 4 << 20 };
+enum { IDLE_MS = 10000 };
 
 static const char *const groups[] = { "access.smi-spec.io", "specs.smi-spec.io",
 				      "split.smi-spec.io" };
@@ -24,10 +25,7 @@ struct kube_discovery {
 	struct kube_http *http;
 	kube_discovery_done done;
 	void *context;
-	struct kube_request *request;
-	struct json_tokener *tokener;
-	struct json_object *answer;
-	size_t size;
+	struct kube_ask *ask;
 	size_t group, version; /* asked about; version VERSIONS: about the group */
 	bool served[VERSIONS]; /* by the group */
 	char **found;	       /* by resource */
@@ -40,8 +38,6 @@ static void discovery_free(struct kube_discovery *discovery)
 	for (i = 0; i < kube_resource_count; i++)
 		free(discovery->found[i]);
 	free(discovery->found);
-	json_object_put(discovery->answer);
-	json_tokener_free(discovery->tokener);
 	free(discovery);
 }
 
@@ -49,17 +45,6 @@ static void finish(struct kube_discovery *discovery, const char *error)
 {
 	discovery->done(discovery->context, error ? NULL : discovery->found, error);
 	discovery_free(discovery);
-}
-
-static int on_data(void *context, const char *bytes, size_t size)
-{
-	struct kube_discovery *discovery = context;
-
-	discovery->size += size;
-	if (discovery->answer || discovery->size > SIZE_MAX_BYTES)
-		return discovery->size > SIZE_MAX_BYTES;
-	discovery->answer = json_tokener_parse_ex(discovery->tokener, bytes, (int)size);
-	return json_tokener_get_error(discovery->tokener) > json_tokener_continue;
 }
 
 /* Does a list of objects have one of this name? */
@@ -81,26 +66,25 @@ static bool has_named(struct json_object *answer, const char *list, const char *
 	return false;
 }
 
-static void take_group(struct kube_discovery *discovery)
+static void take_group(struct kube_discovery *discovery, struct json_object *answer)
 {
 	size_t i;
 
 	for (i = 0; i < VERSIONS; i++)
-		discovery->served[i] = discovery->answer && has_named(discovery->answer, "versions",
-								      "version", versions[i]);
+		discovery->served[i] = has_named(answer, "versions", "version", versions[i]);
 }
 
 /* From the latest version on: the first that has a resource counts. */
-static void take_version(struct kube_discovery *discovery)
+static void take_version(struct kube_discovery *discovery, struct json_object *answer)
 {
 	size_t i;
 
-	for (i = 0; i < kube_resource_count && discovery->answer; i++) {
+	for (i = 0; i < kube_resource_count; i++) {
 		const struct kube_resource *resource = &kube_resources[i];
 
 		if (!resource->version && !discovery->found[i] &&
 		    !strcmp(resource->group, groups[discovery->group]) &&
-		    has_named(discovery->answer, "resources", "name", resource->name))
+		    has_named(answer, "resources", "name", resource->name))
 			discovery->found[i] = memory_strdup(versions[discovery->version]);
 	}
 }
@@ -123,36 +107,30 @@ static void next(struct kube_discovery *discovery)
 		ask(discovery);
 }
 
-static void on_done(void *context, const struct kube_outcome *outcome)
+static void on_answer(void *context, const struct kube_outcome *outcome, struct json_object *answer)
 {
 	struct kube_discovery *discovery = context;
-	bool is_object = json_object_is_type(discovery->answer, json_type_object);
 
-	discovery->request = NULL;
-	if (outcome->status != 404 && (outcome->status != 200 || !is_object)) {
-		finish(discovery,
-		       outcome->error[0] ? outcome->error : "the discovery cannot be read");
+	discovery->ask = NULL;
+	if (outcome->status != 404 && outcome->error[0]) {
+		finish(discovery, outcome->error);
 		return;
 	}
 	if (discovery->version == VERSIONS)
-		take_group(discovery);
+		take_group(discovery, answer);
 	else
-		take_version(discovery);
+		take_version(discovery, answer);
 	next(discovery);
 }
 
 static void ask(struct kube_discovery *discovery)
 {
-	static const struct kube_request_ops ops = { NULL, on_data, on_done };
 	bool group = discovery->version == VERSIONS;
 	char *path = memory_printf("/apis/%s%s%s", groups[discovery->group], group ? "" : "/",
 				   group ? "" : versions[discovery->version]);
+	const struct kube_call call = { .path = path, .idle_ms = IDLE_MS };
 
-	json_tokener_reset(discovery->tokener);
-	json_object_put(discovery->answer);
-	discovery->answer = NULL;
-	discovery->size = 0;
-	discovery->request = kube_http_get(discovery->http, path, NULL, IDLE_MS, &ops, discovery);
+	discovery->ask = kube_ask_send(discovery->http, &call, on_answer, discovery);
 	free(path);
 }
 
@@ -164,7 +142,6 @@ struct kube_discovery *kube_discovery_new(struct kube_http *http, kube_discovery
 	discovery->http = http;
 	discovery->done = done;
 	discovery->context = context;
-	discovery->tokener = json_tokener_new_ex(DEPTH);
 	discovery->found = memory_alloc(kube_resource_count * sizeof(*discovery->found));
 	discovery->version = VERSIONS;
 	ask(discovery);
@@ -175,6 +152,6 @@ void kube_discovery_cancel(struct kube_discovery *discovery)
 {
 	if (!discovery)
 		return;
-	kube_request_cancel(discovery->request);
+	kube_ask_cancel(discovery->ask);
 	discovery_free(discovery);
 }

@@ -3,13 +3,13 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 #include "policy/memory.h"
+#include "user/json_text.h"
 
 enum {
 	CONNECT_MS = 5000,
@@ -66,20 +66,41 @@ static void request_free(struct kube_request *request)
 	uv_close((uv_handle_t *)&request->idle, on_request_closed);
 }
 
-/* What the API server says in words (metav1.Status), or what HTTP says. */
-static void describe_status(const struct kube_request *request, unsigned int status, char *error)
+static bool is_success(long status)
 {
-	struct json_object *json = NULL, *message = NULL;
+	return status == 200 || status == 201;
+}
+
+/* The reason of the first of details.causes; "" when there is none. */
+static const char *cause_of(struct json_object *status)
+{
+	struct json_object *details = NULL, *causes = NULL;
+
+	if (json_object_is_type(status, json_type_object))
+		json_object_object_get_ex(status, "details", &details);
+	if (json_object_is_type(details, json_type_object))
+		json_object_object_get_ex(details, "causes", &causes);
+	if (!json_object_is_type(causes, json_type_array))
+		return "";
+	return json_text_of(json_object_array_get_idx(causes, 0), "reason");
+}
+
+/* What the API server says in words (metav1.Status), or what HTTP says. */
+static void describe_status(const struct kube_request *request, struct kube_outcome *outcome)
+{
 	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *json;
+	const char *message;
 
 	json = json_tokener_parse_ex(tokener, request->status_text, (int)request->status_size);
-	if (json_object_is_type(json, json_type_object))
-		json_object_object_get_ex(json, "message", &message);
-	if (json_object_is_type(message, json_type_string))
-		snprintf(error, KUBE_ERROR_LEN, "%u: %.200s", status,
-			 json_object_get_string(message));
+	message = json_text_of(json, "message");
+	if (*message)
+		snprintf(outcome->error, sizeof(outcome->error), "%u: %.200s", outcome->status,
+			 message);
 	else
-		snprintf(error, KUBE_ERROR_LEN, "the server answers with status %u", status);
+		snprintf(outcome->error, sizeof(outcome->error),
+			 "the server answers with status %u", outcome->status);
+	snprintf(outcome->cause, sizeof(outcome->cause), "%s", cause_of(json));
 	json_object_put(json);
 	json_tokener_free(tokener);
 }
@@ -102,8 +123,8 @@ static void request_done(struct kube_request *request, CURLcode code)
 	else if (code != CURLE_OK)
 		snprintf(outcome.error, sizeof(outcome.error), "%s",
 			 request->error[0] ? request->error : curl_easy_strerror(code));
-	else if (status != 200)
-		describe_status(request, (unsigned int)status, outcome.error);
+	else if (!is_success(status))
+		describe_status(request, &outcome);
 	request->ops->done(request->context, &outcome);
 	request_free(request);
 }
@@ -244,6 +265,11 @@ const char *kube_http_server(const struct kube_http *http)
 	return http->config.server;
 }
 
+const char *kube_http_name_space(const struct kube_http *http)
+{
+	return http->config.name_space;
+}
+
 static size_t on_data(char *bytes, size_t size, size_t count, void *context)
 {
 	struct kube_request *request = context;
@@ -252,7 +278,7 @@ static size_t on_data(char *bytes, size_t size, size_t count, void *context)
 
 	uv_timer_again(&request->idle);
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200)
+	if (is_success(status))
 		return request->ops->data(request->context, bytes, length) ? 0 : length;
 	if (room > length)
 		room = length;
@@ -268,7 +294,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 	long status = 0;
 
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200 && (*bytes == '\r' || *bytes == '\n') && request->ops->begun)
+	if (is_success(status) && (*bytes == '\r' || *bytes == '\n') && request->ops->begun)
 		request->ops->begun(request->context);
 	return size * count;
 }
@@ -344,16 +370,32 @@ static void set_target(struct kube_request *request, const char *path)
 	free(url);
 }
 
-static void set_options(struct kube_request *request, const char *path, const char *accept)
+static void add_header(struct kube_request *request, const char *name, const char *media_type)
+{
+	char *header = memory_printf("%s: %s", name, media_type ? media_type : "application/json");
+
+	request->headers = curl_slist_append(request->headers, header);
+	free(header);
+}
+
+static void set_call(struct kube_request *request, const struct kube_call *call)
+{
+	add_header(request, "Accept", call->accept);
+	if (call->body) {
+		add_header(request, "Content-Type", call->content_type);
+		curl_easy_setopt(request->easy, CURLOPT_COPYPOSTFIELDS, call->body);
+	}
+	if (call->method)
+		curl_easy_setopt(request->easy, CURLOPT_CUSTOMREQUEST, call->method);
+	add_token(request);
+	set_target(request, call->path);
+}
+
+static void set_options(struct kube_request *request)
 {
 	const struct kube_config *config = &request->http->config;
 	CURL *easy = request->easy;
-	char *header = memory_printf("Accept: %s", accept ? accept : "application/json");
 
-	request->headers = curl_slist_append(NULL, header);
-	free(header);
-	add_token(request);
-	set_target(request, path);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
@@ -377,16 +419,15 @@ static void set_options(struct kube_request *request, const char *path, const ch
 	set_pem(easy, &config->key, CURLOPT_SSLKEY, CURLOPT_SSLKEY_BLOB);
 }
 
-struct kube_request *kube_http_get(struct kube_http *http, const char *path, const char *accept,
-				   unsigned int idle_ms, const struct kube_request_ops *ops,
-				   void *context)
+struct kube_request *kube_http_send(struct kube_http *http, const struct kube_call *call,
+				    const struct kube_request_ops *ops, void *context)
 {
 	struct kube_request *request = memory_alloc(sizeof(*request));
 
 	request->http = http;
 	request->ops = ops;
 	request->context = context;
-	request->idle_ms = idle_ms;
+	request->idle_ms = call->idle_ms;
 	request->next = http->requests;
 	request->link = &http->requests;
 	if (request->next)
@@ -394,9 +435,10 @@ struct kube_request *kube_http_get(struct kube_http *http, const char *path, con
 	http->requests = request;
 	uv_timer_init(http->loop, &request->idle);
 	request->idle.data = request;
-	uv_timer_start(&request->idle, on_idle, idle_ms, idle_ms);
+	uv_timer_start(&request->idle, on_idle, call->idle_ms, call->idle_ms);
 	request->easy = curl_easy_init();
-	set_options(request, path, accept);
+	set_call(request, call);
+	set_options(request);
 	curl_multi_add_handle(http->multi, request->easy);
 	return request;
 }

@@ -8,6 +8,7 @@
 #include <uv.h>
 #include "policy/memory.h"
 #include "user/json_text.h"
+#include "user/kube_retry.h"
 #include "user/log.h"
 
 enum {
@@ -156,15 +157,6 @@ static void on_timer(uv_timer_t *timer)
 	go_on(timer->data);
 }
 
-/* At random between half of it and all: agents of many nodes shall not come at the same time. */
-static uint64_t spread(uint64_t ms)
-{
-	uint32_t random = 0;
-
-	uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
-	return ms / 2 + random % (ms / 2 + 1);
-}
-
 static void retry(struct kube_reflector *reflector, const struct kube_outcome *outcome)
 {
 	uint64_t ms;
@@ -172,12 +164,7 @@ static void retry(struct kube_reflector *reflector, const struct kube_outcome *o
 	set_problem(reflector, outcome->error);
 	if (outcome->status == 404)
 		reflector->ops->missing(reflector->context);
-	reflector->retry_ms = reflector->retry_ms ? reflector->retry_ms * 2 : RETRY_FIRST_MS;
-	if (reflector->retry_ms > RETRY_LAST_MS)
-		reflector->retry_ms = RETRY_LAST_MS;
-	ms = spread(reflector->retry_ms);
-	if (outcome->retry_after)
-		ms += outcome->retry_after * UINT64_C(1000);
+	ms = kube_retry_in(&reflector->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome);
 	uv_timer_start(&reflector->timer, on_timer, ms, 0);
 }
 
@@ -375,7 +362,7 @@ static void on_watch_done(void *context, const struct kube_outcome *outcome)
 	}
 	if (outcome->status == 200 || gone) {
 		/* Not faster than it takes to be told nothing again and again. */
-		uv_timer_start(&reflector->timer, on_timer, spread(RETRY_FIRST_MS), 0);
+		uv_timer_start(&reflector->timer, on_timer, kube_retry_spread(RETRY_FIRST_MS), 0);
 		return;
 	}
 	retry(reflector, &failure);
@@ -384,6 +371,7 @@ static void on_watch_done(void *context, const struct kube_outcome *outcome)
 static void start_list(struct kube_reflector *reflector)
 {
 	static const struct kube_request_ops ops = { NULL, on_list_data, on_list_done };
+	struct kube_call call = { .idle_ms = LIST_IDLE_MS };
 	char *path;
 
 	if (!reflector->next)
@@ -391,27 +379,29 @@ static void start_list(struct kube_reflector *reflector)
 	path = memory_printf("%s?limit=%d%s%s", reflector->path, PAGE,
 			     reflector->next ? "&continue=" : "",
 			     reflector->next ? reflector->next : "");
-	reflector->request = kube_http_get(
-		reflector->http, path,
-		reflector->metadata_only ? METADATA_OF("PartialObjectMetadataList") : NULL,
-		LIST_IDLE_MS, &ops, reflector);
+	call.path = path;
+	if (reflector->metadata_only)
+		call.accept = METADATA_OF("PartialObjectMetadataList");
+	reflector->request = kube_http_send(reflector->http, &call, &ops, reflector);
 	free(path);
 }
 
 static void start_watch(struct kube_reflector *reflector)
 {
 	static const struct kube_request_ops ops = { on_watch_begun, on_watch_data, on_watch_done };
+	struct kube_call call = { .idle_ms = WATCH_IDLE_MS };
 	char *path;
 
 	path = memory_printf(
 		"%s?watch=true&allowWatchBookmarks=true&timeoutSeconds=%llu&resourceVersion=%s",
-		reflector->path, (unsigned long long)spread(WATCH_S * 2), reflector->version);
+		reflector->path, (unsigned long long)kube_retry_spread(WATCH_S * 2),
+		reflector->version);
 	reflector->is_watch = true;
 	reflector->watches++;
-	reflector->request = kube_http_get(
-		reflector->http, path,
-		reflector->metadata_only ? METADATA_OF("PartialObjectMetadata") : NULL,
-		WATCH_IDLE_MS, &ops, reflector);
+	call.path = path;
+	if (reflector->metadata_only)
+		call.accept = METADATA_OF("PartialObjectMetadata");
+	reflector->request = kube_http_send(reflector->http, &call, &ops, reflector);
 	free(path);
 }
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The API server as a source: a reflector per resource. Which of SMI's resources there are is
- * found out, and once more whenever a CustomResourceDefinition of SMI changes.
- */
+/* The API server as a source: a reflector per resource. */
 #include "user/source_kube.h"
 
 #include <errno.h>
@@ -12,7 +9,7 @@
 #include <uv.h>
 #include "policy/memory.h"
 #include "user/json_text.h"
-#include "user/kube_discovery.h"
+#include "user/kube_definitions.h"
 #include "user/kube_reflector.h"
 #include "user/kube_resource.h"
 #include "user/kube_spaces.h"
@@ -20,15 +17,10 @@
 #include "user/log.h"
 
 enum {
-	SETTLE_MS = 100,     /* after a change of a CustomResourceDefinition */
-	RETRY_MS = 2000,     /* after a discovery that failed */
-	MISSING_MS = 1000,   /* after a resource was found to be missing */
-	BATCH_MS = 2,	     /* without news before they are delivered... */
-	BATCH_MAX_MS = 50,   /* ...but no later than this after the first */
-	PERIODIC_MS = 60000, /* where CustomResourceDefinitions may not be watched */
+	BATCH_MS = 2,	   /* without news before they are delivered... */
+	BATCH_MAX_MS = 50, /* ...but no later than this after the first */
 };
 
-static const char definitions_path[] = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 struct source_kube;
 
 struct followed {
@@ -47,19 +39,13 @@ struct source_kube {
 	struct kube_http *http;
 	struct followed *followed; /* by resource */
 	struct kube_spaces *spaces;
-	struct kube_reflector *definitions;
-	struct kube_discovery *discovery;
-	uv_timer_t discover;
+	struct kube_definitions *definitions;
 	uv_timer_t batch;
 	uint64_t first_news; /* uv_now() of the first that is not delivered, 0 = none */
 	bool is_started;
-	bool is_discovered;
 	bool is_synced;
-	bool is_news;		      /* something was put or removed that is not delivered */
-	bool discover_again;	      /* something changed while it was under way */
-	char problem[KUBE_ERROR_LEN]; /* of the discovery */
+	bool is_news; /* something was put or removed that is not delivered */
 	struct findings findings;
-	unsigned int open_handles;
 };
 
 static struct source_kube *from_source(const struct source *source)
@@ -67,14 +53,12 @@ static struct source_kube *from_source(const struct source *source)
 	return (struct source_kube *)source;
 }
 
-static void on_discover(uv_timer_t *timer);
-
 static bool is_synced(const struct source_kube *kube)
 {
 	struct kube_reflector_state state;
 	size_t i;
 
-	if (!kube->is_discovered)
+	if (!kube_definitions_are_known(kube->definitions))
 		return false;
 	for (i = 0; i < kube_resource_count; i++) {
 		if (!kube->followed[i].reflector)
@@ -241,21 +225,12 @@ static void on_commit(void *context)
 	deliver_news(followed->kube);
 }
 
-static void discover_in(struct source_kube *kube, uint64_t ms)
-{
-	if (kube->discovery)
-		kube->discover_again = true;
-	else if (!uv_is_active((const uv_handle_t *)&kube->discover) ||
-		 uv_timer_get_due_in(&kube->discover) > ms)
-		uv_timer_start(&kube->discover, on_discover, ms, 0);
-}
-
 static void on_missing(void *context)
 {
 	const struct followed *followed = context;
 
 	if (!followed->resource->version)
-		discover_in(followed->kube, MISSING_MS);
+		kube_definitions_doubt(followed->kube->definitions);
 }
 
 static const struct kube_reflector_ops follow_ops = { on_put, on_remove, on_commit, on_missing };
@@ -294,10 +269,7 @@ static void on_discovered(void *context, char *const *versions, const char *erro
 	struct source_kube *kube = context;
 	size_t i;
 
-	kube->discovery = NULL;
-	snprintf(kube->problem, sizeof(kube->problem), "%s", error ? error : "");
-	if (error)
-		log_warn("the API server does not say what it serves", "error", error);
+	(void)error;
 	for (i = 0; versions && i < kube_resource_count; i++) {
 		struct followed *followed = &kube->followed[i];
 
@@ -308,72 +280,22 @@ static void on_discovered(void *context, char *const *versions, const char *erro
 		else
 			unfollow(followed, true);
 	}
-	kube->is_discovered |= !error;
-	if (kube->discover_again || error)
-		discover_in(kube, error ? RETRY_MS : SETTLE_MS);
-	kube->discover_again = false;
 	deliver_news(kube);
-}
-
-static void on_discover(uv_timer_t *timer)
-{
-	struct source_kube *kube = timer->data;
-	struct kube_reflector_state state;
-
-	kube->discovery = kube_discovery_new(kube->http, on_discovered, kube);
-	kube_reflector_state(kube->definitions, &state);
-	if (!state.is_watching)
-		uv_timer_start(&kube->discover, on_discover, PERIODIC_MS, 0);
-}
-
-static bool is_smi(const char *definition)
-{
-	static const char suffix[] = ".smi-spec.io";
-	size_t length = strlen(definition), end = sizeof(suffix) - 1;
-
-	return length > end && !strcmp(definition + length - end, suffix);
-}
-
-static void on_definition(void *context, struct json_object *json)
-{
-	struct json_object *metadata, *name;
-
-	if (json_object_object_get_ex(json, "metadata", &metadata) &&
-	    json_object_object_get_ex(metadata, "name", &name) &&
-	    is_smi(json_object_get_string(name)))
-		discover_in(context, SETTLE_MS);
-}
-
-static void on_definition_removed(void *context, const char *key)
-{
-	if (is_smi(key))
-		discover_in(context, SETTLE_MS);
-}
-
-static void ignore(void *context)
-{
-	(void)context;
 }
 
 static int source_kube_start(struct source *source)
 {
-	static const struct kube_reflector_ops definition_ops = { on_definition,
-								  on_definition_removed, ignore,
-								  ignore };
 	struct source_kube *kube = from_source(source);
 	size_t i;
 
-	uv_timer_init(kube->loop, &kube->discover);
 	uv_timer_init(kube->loop, &kube->batch);
-	kube->discover.data = kube->batch.data = kube;
+	kube->batch.data = kube;
 	kube->is_started = true;
 	log_info("objects come from the API server", "server", kube_http_server(kube->http));
-	kube->definitions = kube_reflector_new(kube->loop, kube->http, definitions_path, true,
-					       &definition_ops, kube);
+	kube->definitions = kube_definitions_new(kube->loop, kube->http, on_discovered, kube);
 	for (i = 0; i < kube_resource_count; i++)
 		if (kube->followed[i].resource->version)
 			follow(&kube->followed[i], kube->followed[i].resource->version);
-	discover_in(kube, 0);
 	return 0;
 }
 
@@ -385,8 +307,7 @@ static void source_kube_rescan(struct source *source)
 	for (i = 0; i < kube_resource_count; i++)
 		if (kube->followed[i].reflector)
 			kube_reflector_relist(kube->followed[i].reflector);
-	kube_reflector_relist(kube->definitions);
-	discover_in(kube, 0);
+	kube_definitions_rescan(kube->definitions);
 }
 
 static void add_status(struct json_object *resources, const char *name, const char *version,
@@ -419,8 +340,8 @@ static struct json_object *source_kube_status(const struct source *source)
 	json_add_text(status, "kind", "kube");
 	json_add_text(status, "server", kube_http_server(kube->http));
 	json_object_object_add(status, "synced", json_object_new_boolean(kube->is_synced));
-	if (*kube->problem)
-		json_add_text(status, "problem", kube->problem);
+	if (kube->definitions && *kube_definitions_problem(kube->definitions))
+		json_add_text(status, "problem", kube_definitions_problem(kube->definitions));
 	for (i = 0; i < kube_resource_count; i++) {
 		const struct followed *followed = &kube->followed[i];
 
@@ -429,7 +350,8 @@ static struct json_object *source_kube_status(const struct source *source)
 				   followed->reflector);
 	}
 	if (kube->definitions)
-		add_status(resources, "customresourcedefinitions", "v1", kube->definitions);
+		add_status(resources, "customresourcedefinitions", "v1",
+			   kube_definitions_reflector(kube->definitions));
 	json_object_object_add(status, "resources", resources);
 	return status;
 }
@@ -465,10 +387,7 @@ static void release(struct source_kube *kube)
 
 static void on_closed(uv_handle_t *handle)
 {
-	struct source_kube *kube = handle->data;
-
-	if (!--kube->open_handles)
-		release(kube);
+	release(handle->data);
 }
 
 static void source_kube_free(struct source *source)
@@ -476,8 +395,7 @@ static void source_kube_free(struct source *source)
 	struct source_kube *kube = from_source(source);
 	size_t i;
 
-	kube_discovery_cancel(kube->discovery);
-	kube_reflector_free(kube->definitions, false);
+	kube_definitions_free(kube->definitions);
 	for (i = 0; i < kube_resource_count; i++) {
 		unfollow(&kube->followed[i], false);
 		kube_troubles_clear(&kube->followed[i].troubles);
@@ -487,8 +405,6 @@ static void source_kube_free(struct source *source)
 		release(kube);
 		return;
 	}
-	kube->open_handles = 2;
-	uv_close((uv_handle_t *)&kube->discover, on_closed);
 	uv_close((uv_handle_t *)&kube->batch, on_closed);
 }
 

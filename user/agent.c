@@ -19,6 +19,8 @@
 
 enum { CLOSE_ROUNDS = 100, EVENTS_TICK_MS = 200, KEEP_BYTES = 32 << 20 };
 
+#define LEAVE_NS UINT64_C(1000000000)
+
 uint64_t agent_clock_ns(void)
 {
 	struct timespec now;
@@ -317,13 +319,15 @@ static int open_kube(struct agent *agent, const struct source_sink *sink)
 		log_error("weftd cannot start", "step", "reach the API server", "error", error);
 		return err;
 	}
-	err = source_kube_new(&agent->loop, &config, sink, &agent->source);
+	err = source_kube_new(&agent->loop, &config,
+			      agent->config->kube_feedback ? agent->config->node : NULL, sink,
+			      &agent->source);
 	return err ? fail("reach the API server", err) : 0;
 }
 
 static int open_source(struct agent *agent)
 {
-	struct source_sink sink = { sink_put, sink_remove, sink_commit, agent };
+	struct source_sink sink = { sink_put, sink_remove, sink_commit, agent_report, agent };
 	int err;
 
 	if (is_kube(agent))
@@ -386,6 +390,16 @@ static int start(struct agent *agent)
 	uv_prepare_start(&agent->work, on_prepare);
 	err = agent->source->ops->start(agent->source);
 	return err ? fail("start the source", err) : 0;
+}
+
+/* What the source has to tell to others is worth a moment, and no more. */
+static void take_leave(struct agent *agent)
+{
+	const struct source_ops *ops = agent->source->ops;
+	uint64_t end = agent_clock_ns() + LEAVE_NS;
+
+	while (ops->leave && ops->leave(agent->source) && agent_clock_ns() < end)
+		uv_run(&agent->loop, UV_RUN_ONCE);
 }
 
 static void close_handle(uv_handle_t *handle, void *context)
@@ -467,8 +481,10 @@ int agent_run(const struct config *config, uint64_t begin_ns)
 	log_info("starting", "version", WEFT_VERSION, "node", config->node, "bpffs", config->bpffs,
 		 "source", config->source, "listen", config->listen);
 	err = start(&agent);
-	if (!err)
+	if (!err) {
 		uv_run(&agent.loop, UV_RUN_DEFAULT);
+		take_leave(&agent);
+	}
 	stop(&agent);
 	return err ? 1 : 0;
 }

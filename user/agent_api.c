@@ -77,6 +77,7 @@ static void handle_metrics(const struct server_request *request, struct server_r
 		.started = agent->started,
 		.ready = !agent_not_ready_reason(agent),
 	};
+	struct source_counts counts = { 0 };
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
@@ -86,6 +87,11 @@ static void handle_metrics(const struct server_request *request, struct server_r
 		answer_text(response, 500, memory_strdup("out of memory\n"));
 		return;
 	}
+	if (agent->source->ops->count)
+		agent->source->ops->count(agent->source, &counts);
+	gauges.events_sent = counts.events_sent;
+	gauges.events_failed = counts.events_failed;
+	gauges.is_leader = counts.is_leader;
 	telemetry_write_metrics(agent->telemetry, &gauges, out);
 	fclose(out);
 	response->status = 200;

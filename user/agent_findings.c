@@ -72,6 +72,21 @@ void agent_collect_findings(struct agent *agent)
 				 "%s", agent->attach_error);
 	findings_sort(&agent->findings);
 	log_news(agent);
+	if (agent->source->ops->reported)
+		agent->source->ops->reported(agent->source);
+}
+
+void agent_report(void *context, struct source_report *report)
+{
+	const struct agent *agent = context;
+
+	*report = (struct source_report){
+		.not_ready = agent_not_ready_reason(agent),
+		.pods = agent->desired.local_count,
+		.pods_attached = agent->pods_attached,
+		.findings = &agent->findings,
+		.store = agent->store,
+	};
 }
 
 void agent_free_findings(struct agent *agent)

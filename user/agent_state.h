@@ -154,8 +154,10 @@ void missing_clear(struct agent *agent);
  * not be looked through. */
 bool agent_sweep(struct agent *agent);
 
-/* agent_findings.c: gathers all findings and logs those that are new. */
+/* agent_findings.c: gathers all findings, logs those that are new, and lets the source know. */
 void agent_collect_findings(struct agent *agent);
+/* For a source; `context` is the agent. */
+void agent_report(void *context, struct source_report *report);
 void agent_free_findings(struct agent *agent);
 
 /* agent_api.c */

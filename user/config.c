@@ -54,6 +54,15 @@ static int set_kubeconfig(struct config *config, const struct config_option *opt
 	return strlen(value) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+static int set_kube_feedback(struct config *config, const struct config_option *option,
+			     const char *value, const char **wanted)
+{
+	(void)option;
+	*wanted = "'on' or 'off'";
+	config->kube_feedback = !strcmp(value, "on");
+	return strcmp(value, "on") && strcmp(value, "off") ? -EINVAL : 0;
+}
+
 static bool is_name(const char *text, size_t size, const char *others)
 {
 	size_t len = strlen(text), i;
@@ -246,6 +255,9 @@ static const struct config_option options[] = {
 	       set_manifests),
 	OPTION("kubeconfig", "FILE", NULL,
 	       "How to reach the API server (default: as every pod may)", set_kubeconfig),
+	OPTION("kube-feedback", "on|off", "on",
+	       "With --source kube: findings become Events, the agent's state an annotation of its Node",
+	       set_kube_feedback),
 	OPTION("node", "NAME", NULL, "Name of this node's Node object (default: the host name)",
 	       set_node),
 	OPTION("bpffs", "ROOT", "/sys/fs/bpf/weft",

@@ -3,6 +3,7 @@
 #ifndef WEFT_USER_CONFIG_H
 #define WEFT_USER_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "bpf/weft_abi.h"
 #include "loader/maps.h"
@@ -15,6 +16,7 @@ struct config {
 	const char *source;	/* "dir" or "kube" */
 	const char *manifests;	/* folder, NULL unless source is dir */
 	const char *kubeconfig; /* file; NULL = what a pod is given */
+	bool kube_feedback;	/* Events, the Node's annotation */
 	const char *node;
 	const char *bpffs;  /* absolute */
 	const char *cgroup; /* absolute; NULL = find the cgroup2 mount */

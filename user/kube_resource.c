@@ -23,7 +23,10 @@ static const char pod[] = "{" METADATA ",\"spec\":{\"nodeName\":true,\"serviceAc
 			  "\"status\":{\"phase\":true,\"podIP\":true,\"podIPs\":true,"
 			  "\"conditions\":{\"type\":true,\"status\":true}}}";
 
-static const char node[] = "{" METADATA ",\"status\":{\"addresses\":true}}";
+/* Nothing else of it: agents themselves annotate Nodes, which is to be no news. */
+static const char node[] =
+	"{\"apiVersion\":true,\"kind\":true,\"metadata\":{\"name\":true,\"uid\":true},"
+	"\"status\":{\"addresses\":true}}";
 
 static const char service[] = "{" METADATA
 			      ",\"spec\":{\"type\":true,\"clusterIP\":true,\"clusterIPs\":true,"

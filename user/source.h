@@ -12,6 +12,19 @@
 struct uv_loop_s;
 struct json_object;
 
+/* How the agent is. */
+struct source_report {
+	const char *not_ready; /* NULL when it is ready, else why not */
+	size_t pods, pods_attached;
+	const struct findings *findings; /* all of them, sorted */
+	const struct store *store;
+};
+
+struct source_counts {
+	unsigned long events_sent, events_failed; /* Kubernetes Events */
+	bool is_leader;				  /* it tells what all agents know */
+};
+
 struct source_sink {
 	/* Takes ownership. Whether it is news. */
 	enum store_change (*put)(void *context, struct object *object);
@@ -19,6 +32,8 @@ struct source_sink {
 	/* A batch is complete: the store is consistent, compile now. `synced` once everything was
 	 * seen. */
 	void (*commit)(void *context, bool synced);
+	/* Valid until the event loop goes on. */
+	void (*report)(void *context, struct source_report *report);
 	void *context;
 };
 
@@ -40,6 +55,13 @@ struct source_ops {
 	/* A file whose objects are unknown, since it has not parsed in this source's life; NULL =
 	 * all were read. What it holds may be what other objects depend on. */
 	const char *(*unread)(const struct source *source);
+	/* The report may be another one from now on. NULL: of no interest. */
+	void (*reported)(struct source *source);
+	/* NULL: there is nothing to count. */
+	void (*count)(const struct source *source, struct source_counts *counts);
+	/* The agent is about to end. True: something is still to be told to others, ask again a
+	 * little later. NULL: nothing ever is. */
+	bool (*leave)(struct source *source);
 	/* Delivers nothing from now on; the loop must run once more to close what is open. */
 	void (*free)(struct source *source);
 };

@@ -10,6 +10,7 @@
 #include "policy/memory.h"
 #include "user/json_text.h"
 #include "user/kube_definitions.h"
+#include "user/kube_feedback.h"
 #include "user/kube_reflector.h"
 #include "user/kube_resource.h"
 #include "user/kube_spaces.h"
@@ -40,6 +41,8 @@ struct source_kube {
 	struct followed *followed; /* by resource */
 	struct kube_spaces *spaces;
 	struct kube_definitions *definitions;
+	const char *feedback_node; /* NULL = no feedback is wanted */
+	struct kube_feedback *feedback;
 	uv_timer_t batch;
 	uint64_t first_news; /* uv_now() of the first that is not delivered, 0 = none */
 	bool is_started;
@@ -296,6 +299,11 @@ static int source_kube_start(struct source *source)
 	for (i = 0; i < kube_resource_count; i++)
 		if (kube->followed[i].resource->version)
 			follow(&kube->followed[i], kube->followed[i].resource->version);
+	if (kube->feedback_node) {
+		kube->feedback = kube_feedback_new(kube->loop, kube->http, kube->feedback_node,
+						   kube_http_name_space(kube->http), &kube->sink);
+		kube_feedback_news(kube->feedback, false);
+	}
 	return 0;
 }
 
@@ -353,6 +361,8 @@ static struct json_object *source_kube_status(const struct source *source)
 		add_status(resources, "customresourcedefinitions", "v1",
 			   kube_definitions_reflector(kube->definitions));
 	json_object_object_add(status, "resources", resources);
+	if (kube->feedback)
+		json_object_object_add(status, "feedback", kube_feedback_status(kube->feedback));
 	return status;
 }
 
@@ -371,6 +381,29 @@ static const char *source_kube_unread(const struct source *source)
 {
 	(void)source;
 	return NULL;
+}
+
+static void source_kube_reported(struct source *source)
+{
+	struct source_kube *kube = from_source(source);
+
+	if (kube->feedback)
+		kube_feedback_news(kube->feedback, kube->is_synced);
+}
+
+static void source_kube_count(const struct source *source, struct source_counts *counts)
+{
+	const struct source_kube *kube = from_source(source);
+
+	if (kube->feedback)
+		kube_feedback_count(kube->feedback, counts);
+}
+
+static bool source_kube_leave(struct source *source)
+{
+	struct source_kube *kube = from_source(source);
+
+	return kube->feedback && kube_feedback_leave(kube->feedback);
 }
 
 static void release(struct source_kube *kube)
@@ -395,6 +428,7 @@ static void source_kube_free(struct source *source)
 	struct source_kube *kube = from_source(source);
 	size_t i;
 
+	kube_feedback_free(kube->feedback);
 	kube_definitions_free(kube->definitions);
 	for (i = 0; i < kube_resource_count; i++) {
 		unfollow(&kube->followed[i], false);
@@ -415,10 +449,13 @@ static const struct source_ops source_kube_ops = {
 	.applied = source_kube_applied,
 	.findings = source_kube_findings,
 	.unread = source_kube_unread,
+	.reported = source_kube_reported,
+	.count = source_kube_count,
+	.leave = source_kube_leave,
 	.free = source_kube_free,
 };
 
-int source_kube_new(struct uv_loop_s *loop, struct kube_config *config,
+int source_kube_new(struct uv_loop_s *loop, struct kube_config *config, const char *feedback_node,
 		    const struct source_sink *sink, struct source **source)
 {
 	struct source_kube *kube = memory_alloc(sizeof(*kube));
@@ -433,6 +470,7 @@ int source_kube_new(struct uv_loop_s *loop, struct kube_config *config,
 	kube->source.ops = &source_kube_ops;
 	kube->loop = loop;
 	kube->sink = *sink;
+	kube->feedback_node = feedback_node;
 	kube->spaces = kube_spaces_new();
 	kube->followed = memory_alloc(kube_resource_count * sizeof(*kube->followed));
 	for (i = 0; i < kube_resource_count; i++) {

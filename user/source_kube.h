@@ -7,8 +7,11 @@
 
 struct kube_config;
 
-/* Takes over the contents of `config`. 0 or -errno. */
-int source_kube_new(struct uv_loop_s *loop, struct kube_config *config,
+/*
+ * Takes over the contents of `config`. `feedback_node`: this node's name if findings and state are
+ * to be told through the API server, else NULL; it must outlive the source. 0 or -errno.
+ */
+int source_kube_new(struct uv_loop_s *loop, struct kube_config *config, const char *feedback_node,
 		    const struct source_sink *sink, struct source **source);
 
 #endif /* WEFT_USER_SOURCE_KUBE_H */

@@ -17,9 +17,10 @@ struct telemetry;
 struct telemetry_agent {
 	unsigned int reconciles, reconcile_errors, findings, pods, pods_attached;
 	unsigned int connections_cut;
+	unsigned long events_sent, events_failed; /* Kubernetes Events */
 	uint64_t last_apply_us;
 	double started; /* Unix seconds */
-	int ready;
+	int ready, is_leader;
 };
 
 /* `store` gives pod names for addresses in events; both outlive the telemetry. */

@@ -242,6 +242,13 @@ static void write_agent(const struct telemetry_agent *agent, FILE *out)
 	put_value(out, "weft_connections_cut_total", "counter",
 		  "Live TCP sockets that the agent closed because their permission went.",
 		  agent->connections_cut);
+	metric_put_head(
+		out, "weft_kube_events_total", "counter",
+		"Findings written as Kubernetes Events: sent, or refused or without answer.");
+	fprintf(out, "weft_kube_events_total{result=\"sent\"} %lu\n", agent->events_sent);
+	fprintf(out, "weft_kube_events_total{result=\"failed\"} %lu\n", agent->events_failed);
+	put_value(out, "weft_kube_leader", "gauge",
+		  "1 when this agent writes the Events that any agent could.", agent->is_leader);
 }
 
 void telemetry_write_metrics(struct telemetry *telemetry, const struct telemetry_agent *agent,

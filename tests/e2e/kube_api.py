@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A Kubernetes API server for what a real one cannot be made to do: lists in pages, watches with
-bookmarks, discovery, and on demand expired versions, broken streams, slow and dead connections.
+bookmarks, discovery, and on demand expired versions, broken streams, slow and dead connections. Nodes,
+Leases and Events can be written.
 
     kube_api.py FOLDER [PORT]
 
@@ -9,20 +10,23 @@ FOLDER has server.crt, server.key and ca.crt. Listens on 127.0.0.1; the first li
 has the port. Then takes a JSON request per line of standard input and answers each with a line."""
 import bisect
 import http.server
+import copy
 import json
 import pathlib
+import re
 import ssl
 import sys
 import threading
 import time
 import urllib.parse
+import uuid
 
 CORE = {"Namespace": "namespaces", "Node": "nodes", "Pod": "pods", "Service": "services",
         "ServiceAccount": "serviceaccounts"}
 PLURALS = {**CORE, "EndpointSlice": "endpointslices", "TrafficTarget": "traffictargets",
            "IdentityBinding": "identitybindings", "TCPRoute": "tcproutes", "UDPRoute": "udproutes",
            "HTTPRouteGroup": "httproutegroups", "TrafficSplit": "trafficsplits",
-           "CustomResourceDefinition": "customresourcedefinitions"}
+           "CustomResourceDefinition": "customresourcedefinitions", "Lease": "leases", "Event": "events"}
 KINDS = {plural: kind for kind, plural in PLURALS.items()}
 GROUPS = {"access.smi-spec.io": ("traffictargets", "identitybindings"),
           "specs.smi-spec.io": ("tcproutes", "udproutes", "httproutegroups"),
@@ -30,6 +34,8 @@ GROUPS = {"access.smi-spec.io": ("traffictargets", "identitybindings"),
 SERVED = {"access.smi-spec.io": ("v1alpha3", "v1alpha2"), "specs.smi-spec.io": ("v1alpha4", "v1alpha3"),
           "split.smi-spec.io": ("v1alpha4", "v1alpha2")}
 PAGE_LIFE = 100
+WRITABLE = ("nodes", "leases", "events")
+MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 class Store:
@@ -57,6 +63,7 @@ class Store:
             self.version += 1
             meta["resourceVersion"] = str(self.version)
             meta["managedFields"] = [{"manager": "test", "fieldsV1": {"f:metadata": {}}}]
+            meta.setdefault("uid", str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join((plural, *key)))))
             known = key in self.objects[plural]
             self.objects[plural][key] = document
             self.events[plural].append((self.version, "MODIFIED" if known else "ADDED", document))
@@ -100,11 +107,12 @@ class Store:
             else:
                 self.remove("customresourcedefinitions", "", name)
 
-    def fault(self, path, watch):
+    def fault(self, path, watch, method):
         """The fault that a request meets, if any."""
         with self.changed:
             for fault in self.faults:
-                if fault["path"] in path and fault.get("watch", watch) == watch and fault["count"]:
+                if (fault["path"] in path and fault.get("watch", watch) == watch and fault["count"]
+                        and fault.get("method", method) == method):
                     fault["count"] -= 1
                     return fault
         return None
@@ -113,6 +121,46 @@ class Store:
 def status(code, message, reason=""):
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
             "message": message, "reason": reason}
+
+
+def merge(document, patch):
+    """RFC 7386."""
+    for name, value in patch.items():
+        if value is None:
+            document.pop(name, None)
+        elif isinstance(value, dict):
+            document[name] = merge(document.get(name) or {}, value)
+        else:
+            document[name] = value
+    return document
+
+
+def check_event(event):
+    """What a real server refuses."""
+    for name, limit in (("reportingController", 128), ("reportingInstance", 128), ("action", 128),
+                        ("reason", 128), ("note", 1024)):
+        if not 0 < len(event.get(name, "").encode()) <= limit:
+            yield name
+    if not MICRO_TIME.fullmatch(event.get("eventTime", "")):
+        yield "eventTime"
+    if event.get("type") not in ("Normal", "Warning"):
+        yield "type"
+    if event["metadata"]["namespace"] != (event["regarding"].get("namespace") or "default"):
+        yield "namespace"
+    series = event.get("series")
+    if series and (series["count"] < 2 or not MICRO_TIME.fullmatch(series["lastObservedTime"])):
+        yield "series"
+
+
+def check_lease(lease):
+    for name in ("acquireTime", "renewTime"):
+        if not MICRO_TIME.fullmatch(lease["spec"][name]):
+            yield name
+    if lease["spec"]["leaseDurationSeconds"] < 1:
+        yield "leaseDurationSeconds"
+
+
+CHECKS = {"events": check_event, "leases": check_lease}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -137,22 +185,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def do_GET(self):  # pylint: disable=invalid-name
+        length = int(self.headers.get("Content-Length", 0))
+        self.body = self.rfile.read(length)  # pylint: disable=attribute-defined-outside-init
         try:
             self.route()
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
             self.close_connection = True
+
+    do_POST = do_PUT = do_PATCH = do_GET
 
     def route(self):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         watch = query.get("watch") == "true"
         with self.store.changed:
-            self.store.requests.append(self.path)
+            self.store.requests.append(self.path if self.command == "GET" else self.command + " " + self.path)
             allowed = {"Bearer " + token for token in self.store.tokens}
         if self.headers.get("Authorization") not in allowed:
             self.answer(401, status(401, "Unauthorized", "Unauthorized"))
             return
-        fault = self.store.fault(self.path, watch)
+        fault = self.store.fault(self.path, watch, self.command)
         if fault and self.fail(fault):
             return
         words = url.path.strip("/").split("/")
@@ -160,6 +212,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.group(words[1])
         elif len(words) == 3 and words[0] == "apis" and words[1] in GROUPS:
             self.group_version(*words[1:])
+        elif words[-2] in WRITABLE:
+            self.one(words[-2], words[-3] if "namespaces" in words else "", words[-1])
+        elif words[-1] in WRITABLE and self.command == "POST":
+            self.create(words[-1], words[-2])
         elif words[-1] in KINDS and self.is_served(words):
             version = words[1] if words[0] == "api" else "/".join(words[1:3])
             (self.watch if watch else self.list)(words[-1], version, query, fault)
@@ -175,7 +231,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         kind = fault["kind"]
         if kind == "status":
             headers = [("Retry-After", str(fault["after"]))] if "after" in fault else []
-            self.answer(fault["code"], status(fault["code"], "as the test wants it"), headers)
+            document = status(fault["code"], "as the test wants it")
+            if "cause" in fault:
+                document["details"] = {"causes": [{"reason": fault["cause"]}]}
+            self.answer(fault["code"], document, headers)
         elif kind == "garbage":
             self.answer(200, [1, 2, {"items": "none"}])
         elif kind == "hang":
@@ -187,6 +246,45 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             return False
         return True
+
+    def create(self, plural, namespace):
+        document = json.loads(self.body)
+        with self.store.changed:
+            if (namespace, document["metadata"]["name"]) in self.store.objects[plural]:
+                self.answer(409, status(409, "it exists", "AlreadyExists"))
+                return
+            self.write(plural, document, 201)
+
+    def one(self, plural, namespace, name):
+        """Reads or writes an object."""
+        with self.store.changed:
+            known = self.store.objects[plural].get((namespace, name))
+            if not known:
+                self.answer(404, status(404, "%s %s not found" % (plural, name), "NotFound"))
+            elif self.command == "GET":
+                self.answer(200, known)
+            elif self.command == "PUT":
+                document = json.loads(self.body)
+                if document["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]:
+                    self.answer(409, status(409, "the object has been modified", "Conflict"))
+                    return
+                self.write(plural, document, 200)
+            elif self.headers.get("Content-Type") != "application/merge-patch+json":
+                self.answer(415, status(415, "only merge patches"))
+            else:
+                document = merge(copy.deepcopy(known), json.loads(self.body))
+                if document == known:
+                    self.answer(200, known)
+                else:
+                    self.write(plural, document, 200)
+
+    def write(self, plural, document, code):
+        wrong = "; ".join(CHECKS[plural](document)) if plural in CHECKS else ""
+        if wrong:
+            self.answer(422, status(422, wrong, "Invalid"))
+            return
+        self.store.put(document)
+        self.answer(code, document)
 
     def group(self, group):
         if group not in self.store.definitions:
@@ -317,6 +415,9 @@ def take(store, request):
         with store.changed:
             for name, value in request.items():
                 setattr(store, name, set(value) if name == "tokens" else value)
+    elif what == "list":
+        with store.changed:
+            return {"items": list(store.objects[request["plural"]].values())}
     elif what == "requests":
         with store.changed:
             seen, store.requests = store.requests, []

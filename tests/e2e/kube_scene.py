@@ -5,6 +5,7 @@ import copy
 import json
 import subprocess
 import sys
+import threading
 
 import yaml
 
@@ -42,12 +43,13 @@ class Api(Caller):
     """The API server, in the node's network namespace."""
 
     def __init__(self, cluster, folder, port=0):
-        self.arguments = cluster, folder
+        self.lock = threading.Lock()  # a question and its answer belong together
         super().__init__(cluster.mesh.command("node", "a", "--"), str(KUBE_API), str(folder), str(port))
         self.port = self.answer()["port"]
 
     def do(self, what, **request):
-        return self.call(do=what, **request)
+        with self.lock:
+            return self.call(do=what, **request)
 
     def kill(self):
         self.process.kill()
@@ -75,11 +77,11 @@ class Scene:
         return copy.deepcopy(next(one for one in self.documents
                                   if (one["kind"], one["metadata"]["name"]) == (kind, name)))
 
-    def start(self):
+    def start(self, *arguments):
         with self.log.open("a") as log:
             self.agent = subprocess.Popen(self.cluster.mesh.command(
                 "node", "a", "--", WEFTD, "--source", "kube", "--kubeconfig",
-                kubeconfig(self.folder, self.api.port)), stdout=log, stderr=log)
+                kubeconfig(self.folder, self.api.port), *arguments), stdout=log, stderr=log)
 
     def stop(self):
         self.agent.terminate()

@@ -99,7 +99,9 @@ static int tear_down(void **state)
 
 static void start(struct fixture *f)
 {
-	struct source_sink sink = { on_put, on_remove, on_commit, f };
+	struct source_sink sink = {
+		.put = on_put, .remove = on_remove, .commit = on_commit, .context = f
+	};
 
 	assert_int_equal(source_dir_new(&f->loop, f->folder, &sink, &f->source), 0);
 	assert_int_equal(f->source->ops->start(f->source), 0);

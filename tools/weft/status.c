@@ -165,10 +165,11 @@ static bool is_true(struct json_object *json, const char *path)
 	return json_object_get_boolean(json_member(json, path));
 }
 
-/* Where objects come from; of an API server also what of it cannot be followed. */
+/* Where objects come from; of an API server also what cannot be followed, or written there. */
 static void print_source(struct json_object *agent)
 {
 	struct json_object *resources = json_member(agent, "source.resources");
+	struct json_object *problems = json_member(agent, "source.feedback.problems");
 	const char *path = json_text(agent, "source.path");
 
 	printf("source    %s %s, %s, %s\n", json_text(agent, "source.kind"),
@@ -177,11 +178,16 @@ static void print_source(struct json_object *agent)
 	       is_true(agent, "applied") ? "applied" : "not applied");
 	if (*json_text(agent, "source.problem"))
 		printf("          %s\n", json_text(agent, "source.problem"));
-	if (!json_object_is_type(resources, json_type_object))
-		return;
-	json_object_object_foreach(resources, name, resource)
-		if (*json_text(resource, "problem"))
-			printf("          %s: %s\n", name, json_text(resource, "problem"));
+	if (json_object_is_type(resources, json_type_object)) {
+		json_object_object_foreach(resources, name, resource)
+			if (*json_text(resource, "problem"))
+				printf("          %s: %s\n", name, json_text(resource, "problem"));
+	}
+	if (json_object_is_type(problems, json_type_object)) {
+		json_object_object_foreach(problems, name, problem)
+			printf("          feedback, %s: %s\n", name,
+			       json_object_get_string(problem));
+	}
 }
 
 static void print_agent(struct json_object *agent)

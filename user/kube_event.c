@@ -70,6 +70,13 @@ static bool is_local(const struct finding *finding, const struct object *object,
 	return object->kind == OBJECT_POD && !strcmp(((const struct pod *)object)->node_name, node);
 }
 
+bool kube_event_is_local(const struct finding *finding, const struct store *store, const char *node)
+{
+	const struct object *object = find_object(finding, store, node);
+
+	return object && is_local(finding, object, node);
+}
+
 bool kube_event_make(struct kube_event *event, const struct finding *finding,
 		     const struct store *store, const char *node, bool only_local)
 {

@@ -38,6 +38,9 @@ struct kube_event {
  */
 bool kube_event_make(struct kube_event *event, const struct finding *finding,
 		     const struct store *store, const char *node, bool only_local);
+/* Can only this node's agent know of it? */
+bool kube_event_is_local(const struct finding *finding, const struct store *store,
+			 const char *node);
 void kube_event_clear(struct kube_event *event);
 
 /* What is to be created; `time` as MicroTime. */

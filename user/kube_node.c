@@ -7,12 +7,13 @@
 #include "policy/memory.h"
 #include "user/json_text.h"
 #include "user/kube_ask.h"
+#include "user/kube_event.h"
 #include "user/kube_problem.h"
 #include "user/kube_retry.h"
 
 enum {
-	SOON_MS = 2000, /* a start that takes no longer is one change */
-	LATER_MS = 10000,
+	SOON_MS = 2000,	   /* a start that takes no longer is one change */
+	LATER_MS = 60000,  /* spread */
 	SURE_MS = 3600000, /* somebody may have removed it; spread. No change when it is there */
 	RETRY_FIRST_MS = 1000,
 	RETRY_LAST_MS = 60000,
@@ -25,15 +26,26 @@ static const char annotation[] = "weft.dev/agent";
 struct kube_node {
 	struct kube_http *http;
 	uv_timer_t timer;
+	char *name;
 	char *path;
 	struct kube_ask *ask;
-	char *state, *text;	 /* to be written: why not ready, and the whole annotation */
+	char *state, *text;	 /* to be written: what is wrong, and the whole annotation */
 	char *sent_state, *sent; /* under way, or written if there is no `ask`; NULL = unknown */
 	unsigned int retry_ms;
 	struct kube_problem problem;
 };
 
-static char *describe(const struct source_report *report)
+static size_t count_local(const struct kube_node *node, const struct source_report *report)
+{
+	size_t count = 0, i;
+
+	for (i = 0; i < report->findings->count; i++)
+		count +=
+			kube_event_is_local(&report->findings->items[i], report->store, node->name);
+	return count;
+}
+
+static char *describe(const struct source_report *report, size_t findings)
 {
 	struct json_object *json = json_object_new_object();
 	char *text;
@@ -43,7 +55,7 @@ static char *describe(const struct source_report *report)
 	json_add_text(json, "version", WEFT_VERSION);
 	json_object_object_add(json, "pods", json_object_new_uint64(report->pods));
 	json_object_object_add(json, "attached", json_object_new_uint64(report->pods_attached));
-	json_object_object_add(json, "findings", json_object_new_uint64(report->findings->count));
+	json_object_object_add(json, "findings", json_object_new_uint64(findings));
 	text = memory_strdup(json_object_to_json_string_ext(
 		json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(json);
@@ -59,7 +71,8 @@ static void on_timer(uv_timer_t *timer);
 
 static void plan(struct kube_node *node)
 {
-	uint64_t ms = is_text(node->state, node->sent_state) ? LATER_MS : SOON_MS;
+	uint64_t ms = is_text(node->state, node->sent_state) ? kube_retry_spread(LATER_MS) :
+							       SOON_MS;
 
 	if (node->ask || node->retry_ms)
 		return; /* comes again */
@@ -125,10 +138,12 @@ static void on_timer(uv_timer_t *timer)
 
 void kube_node_report(struct kube_node *node, const struct source_report *report)
 {
+	size_t findings = count_local(node, report);
+
 	free(node->text);
 	free(node->state);
-	node->text = describe(report);
-	node->state = memory_strdup(report->not_ready ? report->not_ready : "");
+	node->text = describe(report, findings);
+	node->state = memory_printf("%zu %s", findings, report->not_ready ? report->not_ready : "");
 	plan(node);
 }
 
@@ -142,6 +157,7 @@ struct kube_node *kube_node_new(struct uv_loop_s *loop, struct kube_http *http, 
 	struct kube_node *node = memory_alloc(sizeof(*node));
 
 	node->http = http;
+	node->name = memory_strdup(name);
 	node->path = memory_printf("/api/v1/nodes/%s", name);
 	node->problem.what = "the Node cannot be annotated";
 	uv_timer_init(loop, &node->timer);
@@ -163,5 +179,6 @@ void kube_node_free(struct kube_node *node)
 	free(node->text);
 	free(node->state);
 	free(node->path);
+	free(node->name);
 	uv_close((uv_handle_t *)&node->timer, on_closed);
 }

@@ -95,6 +95,7 @@ static void test_whose(void **state)
 	assert_string_equal(event.note, "a map is full; It stays.");
 	kube_event_clear(&event);
 	assert_true(kube_event_make(&event, &findings.items[0], store, "a", true));
+	assert_true(kube_event_is_local(&findings.items[0], store, "a"));
 	kube_event_clear(&event);
 	assert_false(kube_event_make(&event, &findings.items[0], store, "unknown", false));
 	findings_clear(&findings);

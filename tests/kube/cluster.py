@@ -186,7 +186,8 @@ class Cluster:
 
     def write_node_files(self, node):
         folder = node.folder
-        (folder / "cni").mkdir(exist_ok=True)
+        for name in ("cni", "static"):
+            (folder / name).mkdir(exist_ok=True)
         (folder / "cni" / "10-ptp.conflist").write_text(json.dumps({
             "cniVersion": "0.4.0", "name": "kube", "plugins": [
                 {"type": "ptp", "ipMasq": False, "ipam": {
@@ -222,7 +223,7 @@ state = "%(folder)s/containerd-state"
             "failSwapOn": False, "failCgroupV1": False, "localStorageCapacityIsolation": False,
             "containerRuntimeEndpoint": "unix://%s/containerd.sock" % folder, "resolvConf": "",
             "enforceNodeAllocatable": [], "evictionHard": {"memory.available": "1Mi"},
-            "staticPodPath": "", "syncFrequency": "10s", "fileCheckFrequency": "20s",
+            "staticPodPath": str(folder / "static"), "syncFrequency": "10s", "fileCheckFrequency": "20s",
             "nodeStatusUpdateFrequency": "5s", "serializeImagePulls": False,
             "shutdownGracePeriod": "0s", "volumePluginDir": str(folder / "volume-plugins")}),
             encoding="ascii")

@@ -102,22 +102,31 @@ class Installed:
     def cluster_ips(self, name, space=SPACE):
         return self.get("service", "-n", space, name)["spec"]["clusterIPs"]
 
-    def inside(self, where):
-        """How to run a command as one of the pod's, without asking the API server or the kubelet."""
-        item = self.get("pod", "-n", SPACE, where)
+    def place(self, where, space=SPACE):
+        """A pod's node and its folder of cgroups; a static pod has the uid that its mirror names."""
+        item = self.get("pod", "-n", space, where)
+        uid = item["metadata"].get("annotations", {}).get("kubernetes.io/config.mirror", item["metadata"]["uid"])
         node = next(one for one in self.cluster.nodes if one.name == item["spec"]["nodeName"])
-        folder = pathlib.Path(self.cluster.unified() + node.cgroup, "kubepods", "besteffort",
-                              "pod" + item["metadata"]["uid"])
-        for container in filter(pathlib.Path.is_dir, folder.iterdir()):
+        return node, pathlib.Path(self.cluster.unified() + node.cgroup, "kubepods", "besteffort", "pod" + uid)
+
+    def processes(self, where, space=SPACE):
+        """(folder, pid, is it the pause container's) of each container."""
+        for container in filter(pathlib.Path.is_dir, self.place(where, space)[1].iterdir()):
             for pid in (container / "cgroup.procs").read_text(encoding="ascii").split()[:1]:
-                if not pathlib.Path("/proc", pid, "cmdline").read_bytes().startswith(b"/pause"):
-                    return ["sh", "-c", 'echo $$ >"$0"/cgroup.procs && exec "$@"', str(container), "nsenter",
-                            "--target", pid, "--net", "--mount", "--"]
+                words = pathlib.Path("/proc", pid, "cmdline").read_bytes()
+                yield container, int(pid), words.startswith(b"/pause")
+
+    def inside(self, where, space=SPACE):
+        """How to run a command as one of the pod's, without asking the API server or the kubelet."""
+        for container, pid, pauses in self.processes(where, space):
+            if not pauses:
+                return ["sh", "-c", 'echo $$ >"$0"/cgroup.procs && exec "$@"', str(container), "nsenter",
+                        "--target", str(pid), "--net", "--mount", "--"]
         raise RuntimeError("pod %s has no process" % where)
 
-    def popen(self, where, *command, **options):
+    def popen(self, where, *command, space=SPACE, **options):
         """A command in a pod, with pipes; what Load and Asker of the e2e tests call."""
-        return subprocess.Popen([*self.inside(where), *command], text=True, **options)
+        return subprocess.Popen([*self.inside(where, space), *command], text=True, **options)
 
     def exec(self, where, *command, space=SPACE):
         return self.kubectl("exec", "-n", space, where, "--", *command, check=False)

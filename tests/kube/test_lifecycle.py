@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever is restarted under traffic: what is allowed goes on, what is not stays out."""
 import contextlib
-import json
 import signal
 import time
 
 import pytest
 
 from installed import SPACE, deployment, pod, server, service, thing
-from mesh import PYTHON, wait_until
+from mesh import wait_until
 from robust import Load, assert_all_ok, assert_all_refused, assert_held
 
 PORT = 7000
@@ -103,43 +102,6 @@ def test_a_node_restarts(kube):
         cluster.check_alive()
         cluster.await_nodes()
     kube.await_agents()
-
-
-AT_ONCE = """
-import json, socket, sys
-result = []
-for address in sys.argv[2:]:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family)
-    sock.settimeout(3)
-    try:
-        sock.connect((address, int(sys.argv[1])))
-        sock.send(b"in\\n")
-        result.append("ok" if sock.recv(10) else "closed")
-    except OSError as problem:
-        result.append(type(problem).__name__)
-print(json.dumps(result), flush=True)
-"""
-
-
-def test_new_pods_are_governed_at_once(kube):
-    """Pods that call before anything else, under a name that no rule knows: nothing gets in."""
-    targets = kube.addresses(app="web") + kube.cluster_ips("web")
-    pods = []
-    for number in range(24):
-        one = pod("new-%d" % number, [PYTHON, "-c", AT_ONCE, str(PORT), *targets], node="ab"[number % 2])
-        one["spec"].update(restartPolicy="Never", serviceAccountName="intruder")
-        pods.append(one)
-    kube.apply(*pods)
-
-    def done():
-        items = kube.get("pods", "-n", SPACE)["items"]
-        return sum(item["status"].get("phase") == "Succeeded" for item in items) == len(pods)
-    wait_until(done, 90, "the end of %d pods" % len(pods))
-    for one in pods:
-        said = json.loads(kube.kubectl("logs", "-n", SPACE, one["metadata"]["name"]))
-        assert len(said) == len(targets) and "ok" not in said, said
-    kube.delete(*pods)
 
 
 def test_signals_are_heard(kube):

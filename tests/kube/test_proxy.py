@@ -8,7 +8,7 @@ import pytest
 from installed import SPACE, pod, service, thing
 from proxy import Proxies
 from test_policy import (WHOAMI, await_experience, nothing_allowed, shop, target, tcp_route,  # noqa: F401  pylint: disable=unused-import
-                         test_access, test_requests, test_split)
+                         test_access, test_split)
 
 PLAIN = "plain"
 NODE_PORTS = {"open": 30080, "fenced": 30081}
@@ -49,7 +49,6 @@ def outsiders(kube, shop):  # noqa: F811  pylint: disable=redefined-outer-name,u
     kube.await_pods(7)
     yield
     kube.delete(space)
-    kube.kubectl("wait", "--for=delete", "namespace/" + PLAIN, "--timeout=60s")
 
 
 def url(address, port=8080):

@@ -70,17 +70,28 @@ static uint64_t compile(struct agent *agent)
 	return (agent_clock_ns() - begin) / 1000;
 }
 
+static int uid_compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* *moved: a pod is somewhere else than it was. */
 static int locate(struct agent *agent, bool *moved)
 {
-	const char **uids = memory_alloc(agent->desired.local_count * sizeof(*uids));
+	size_t locals = agent->desired.local_count, count, i;
 	bool changed = false;
-	size_t i;
+	const char **uids;
 	int found;
 
-	for (i = 0; i < agent->desired.local_count; i++)
-		uids[i] = agent->desired.locals[i].uid;
-	found = pods_locate(agent->pods, uids, agent->desired.local_count, &changed);
+	strangers_find(agent);
+	count = locals + agent->stranger_count;
+	uids = memory_alloc(count * sizeof(*uids));
+	for (i = 0; i < count; i++)
+		uids[i] = i < locals ? agent->desired.locals[i].uid :
+				       agent->strangers[i - locals].uid;
+	if (agent->stranger_count)
+		qsort(uids, count, sizeof(*uids), uid_compare);
+	found = pods_locate(agent->pods, uids, count, &changed);
 	if (found < 0)
 		log_warn("pods cannot be located, their places stay", "error", strerror(-found));
 	free(uids);
@@ -109,6 +120,7 @@ static struct reconcile_place *make_places(struct agent *agent, size_t *count)
 			places[at].local.nsid = place->nsid;
 		}
 	}
+	places = strangers_add_places(agent, places, count, &capacity);
 	attachments_want(agent, places, *count);
 	return attachments_guard(agent, places, count, &capacity);
 }
@@ -398,6 +410,7 @@ void agent_work(struct agent *agent)
 	if (locating)
 		failed = locate(agent, &applying) != 0;
 	news = locating && missing_update(agent);
+	news |= locating && strangers_update(agent);
 	applying |= locating && attachments_guard_is_over(agent);
 	if (!applying && !failed) {
 		if (news)

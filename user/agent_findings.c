@@ -62,6 +62,7 @@ void agent_collect_findings(struct agent *agent)
 	findings_append(&agent->findings, agent->source->ops->findings(agent->source));
 	findings_append(&agent->findings, &agent->compiled);
 	missing_report(agent, &agent->findings);
+	strangers_report(agent, &agent->findings);
 	if (agent->apply_error[0])
 		finding_add_file(&agent->findings, "", "ApplyFailed",
 				 "What could not be written stays as it was; it is tried again.",
@@ -94,6 +95,7 @@ void agent_free_findings(struct agent *agent)
 	findings_clear(&agent->findings);
 	findings_clear(&agent->compiled);
 	missing_clear(agent);
+	strangers_clear(agent);
 	texts_free(agent->reported, agent->reported_count);
 	agent->reported = NULL;
 	agent->reported_count = 0;

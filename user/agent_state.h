@@ -30,6 +30,13 @@ struct missing_pod {
 	bool told; /* it is a finding */
 };
 
+/* A pod of this node that the source does not know. */
+struct stranger {
+	char *uid;
+	uint64_t since_ns;
+	bool told; /* it is a finding */
+};
+
 enum agent_signal { AGENT_SIGTERM, AGENT_SIGINT, AGENT_SIGHUP, AGENT_SIGNALS };
 
 struct agent {
@@ -86,6 +93,8 @@ struct agent {
 
 	struct missing_pod *missing; /* sorted by uid */
 	size_t missing_count;
+	struct stranger *strangers; /* sorted by uid */
+	size_t stranger_count, strangers_told;
 
 	bool judged;  /* a policy of this agent's making was applied once */
 	bool synced;  /* the source delivered everything once */
@@ -149,6 +158,17 @@ const struct attachment *attachments_find(const struct agent *agent, uint32_t if
 bool missing_update(struct agent *agent);
 void missing_report(const struct agent *agent, struct findings *findings);
 void missing_clear(struct agent *agent);
+
+/* agent_strangers.c: before locating. */
+void strangers_find(struct agent *agent);
+/* Their interfaces, with entries that let nothing pass. */
+struct reconcile_place *strangers_add_places(const struct agent *agent,
+					     struct reconcile_place *places, size_t *count,
+					     size_t *capacity);
+/* After locating: true when the findings are other ones now. */
+bool strangers_update(struct agent *agent);
+void strangers_report(const struct agent *agent, struct findings *findings);
+void strangers_clear(struct agent *agent);
 
 /* agent_sweep.c: cuts connections that the policy in force does not allow. False: some pod could
  * not be looked through. */

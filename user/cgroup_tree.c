@@ -372,6 +372,16 @@ static bool cgroup_walk(struct cgroup_walk *walk, char path[PATH_MAX], unsigned 
 	return over;
 }
 
+void cgroup_tree_each_pod(const struct cgroup_tree *tree,
+			  void (*callback)(const char *uid, void *context), void *context)
+{
+	const struct cgroup_node *node;
+
+	for (node = tree->by_uid; node; node = node->by_uid.next)
+		if (cgroup_uid_is_usual(node->uid))
+			callback(node->uid, context);
+}
+
 void cgroup_node_each_process(const struct cgroup_tree *tree, const struct cgroup_node *node,
 			      bool (*callback)(pid_t pid, void *context), void *context)
 {

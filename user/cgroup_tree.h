@@ -37,6 +37,10 @@ bool cgroup_tree_is_watched(const struct cgroup_tree *tree);
  */
 const struct cgroup_node *cgroup_tree_find_pod(const struct cgroup_tree *tree, const char *uid);
 
+/* Every pod's uid, once each, good until the next refresh; only uids that Kubernetes makes. */
+void cgroup_tree_each_pod(const struct cgroup_tree *tree,
+			  void (*callback)(const char *uid, void *context), void *context);
+
 /* Last component of the path. */
 const char *cgroup_node_name(const struct cgroup_node *node);
 

@@ -368,6 +368,12 @@ const struct pod_place *pods_find(const struct pods *pods, const char *uid)
 	return pod ? &pod->place : NULL;
 }
 
+void pods_each_cgroup(const struct pods *pods, void (*callback)(const char *uid, void *context),
+		      void *context)
+{
+	cgroup_tree_each_pod(pods->tree, callback, context);
+}
+
 int pods_watch_fd(struct pods *pods)
 {
 	return pods->watch_fd;

@@ -44,6 +44,13 @@ void pods_free(struct pods *pods);
  */
 int pods_locate(struct pods *pods, const char *const *uids, size_t count, bool *changed);
 
+/*
+ * Calls back for every pod that has a cgroup, known or not, as of the last pods_watch_drain() or
+ * pods_locate(). The uid is good until the next one.
+ */
+void pods_each_cgroup(const struct pods *pods, void (*callback)(const char *uid, void *context),
+		      void *context);
+
 /* NULL when unknown. Valid until the next pods_locate(). */
 const struct pod_place *pods_find(const struct pods *pods, const char *uid);
 

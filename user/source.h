@@ -40,6 +40,8 @@ struct source_sink {
 struct source;
 
 struct source_ops {
+	/* A pod that it has not told of when it is synced is not known yet. */
+	bool tells_all_pods;
 	/* Starts delivering; the first commit may come before it returns. */
 	int (*start)(struct source *source);
 	/* Looks at once for changes that it may have missed. */

@@ -443,6 +443,7 @@ static void source_kube_free(struct source *source)
 }
 
 static const struct source_ops source_kube_ops = {
+	.tells_all_pods = true,
 	.start = source_kube_start,
 	.rescan = source_kube_rescan,
 	.status = source_kube_status,

@@ -326,3 +326,43 @@ def test_what_can_wait_does(scene):
 def known_addresses(scene):
     rows = json.loads(scene.cluster.mesh.weft("a", "get", "identities", "-o", "json").stdout)
     return set(json.dumps(rows).split('"'))
+
+
+def unknown_pods(scene):
+    return [one for one in scene.cluster.findings("a") if one["reason"] == "UnknownPod"]
+
+
+def test_a_pod_that_it_does_not_know(scene):
+    """The kubelet knows it already: nothing reaches it until it is known who it is."""
+    scene.stop()
+    assert scene.cluster.mesh.weft("a", "detach").returncode == 0
+    assert scene.askers["intruder"].ask(scene.cluster.of("web", 80)) == ALLOWED  # no weft, no rules
+    scene.api.do("remove", plural="pods", namespace="default", name="web")
+    scene.start()
+    scene.await_ready()
+    for asker in ("intruder", "caller"):
+        assert "ok" not in scene.askers[asker].ask(scene.cluster.of("web", 80)), asker
+    uid = scene.cluster.pods["web"]["uid"]
+    wait_until(lambda: any(uid in one["message"] for one in unknown_pods(scene)), 6, "UnknownPod")
+    scene.fill()
+    scene.await_calls(ALLOWED, 2)
+    assert scene.askers["intruder"].ask(scene.cluster.of("web", 80)) == REFUSED
+    wait_until(lambda: not unknown_pods(scene), 6, "that it is known")
+
+
+def test_a_pod_that_it_does_not_know_without_a_mesh(scene):
+    """No namespace is enrolled: it is nobody's business."""
+    enrolled = scene.document("Namespace", "default")
+    outside = copy.deepcopy(enrolled)
+    del outside["metadata"]["labels"]
+    scene.stop()
+    assert scene.cluster.mesh.weft("a", "detach").returncode == 0
+    scene.api.do("put", objects=[outside])
+    scene.api.do("remove", plural="pods", namespace="default", name="web")
+    scene.start()
+    scene.await_ready()
+    assert scene.askers["intruder"].ask(scene.cluster.of("web", 80)) == ALLOWED
+    scene.api.do("put", objects=[enrolled])
+    wait_until(lambda: "ok" not in scene.askers["intruder"].ask(scene.cluster.of("web", 80)), 6, "closing")
+    scene.fill()
+    scene.await_calls(ALLOWED, 2)

@@ -20,7 +20,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TOP / "tests" / "e2e"))
 import kube_objects  # noqa: E402
 from robust import Asker, cluster_of, namespace, node, pod, route, target  # noqa: E402
-from test_source_kube import Api, Scene  # noqa: E402
+from kube_scene import Api, Scene  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 CHANGES = int(os.environ.get("KUBE_CHANGES", 200))

@@ -73,7 +73,7 @@ class Installed:
 
     def install(self):
         """By the README's steps; for a registry stands the import."""
-        archive = BUILD / "image" / "weft.tar"
+        archive = self.cluster.folder / "weft.tar"
         subprocess.run([sys.executable, str(TOP / "tools" / "image" / "build.py"), str(BUILD), IMAGE, str(archive)],
                        check=True, stdout=subprocess.DEVNULL)
         self.cluster.import_image(archive)

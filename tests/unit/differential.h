@@ -33,7 +33,7 @@ static inline void differential_print(const struct cluster *cluster)
 	for (kind = 0; kind < OBJECT_KIND_COUNT; kind++)
 		for (object = store_first(cluster->store, (enum object_kind)kind); object;
 		     object = store_next(object))
-			fprintf(stderr, "%s\n", json_object_to_json_string(object->json));
+			fprintf(stderr, "%s\n", object->text);
 }
 
 /* A few streams over a connection that HTTP rules decide about. */

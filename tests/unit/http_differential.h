@@ -112,7 +112,7 @@ __attribute__((format(printf, 2, 3))) static inline bool http_differs(const stru
 	for (kind = OBJECT_TRAFFIC_TARGET; kind < OBJECT_KIND_COUNT; kind++)
 		for (object = store_first(c->cluster->store, (enum object_kind)kind); object;
 		     object = store_next(object))
-			fprintf(stderr, "%s\n", json_object_to_json_string(object->json));
+			fprintf(stderr, "%s\n", object->text);
 	http_print_stream(c->stream, c->length);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);

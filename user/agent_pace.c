@@ -2,10 +2,13 @@
 /*
  * How often to compile. In a large cluster pods of other nodes come and go all the time, and a pass
  * takes longer the more there are of them. What they change waits until the passes take no more
- * than a small share of one CPU; what says who may call whom, and this node's own pods, never wait.
+ * than a small share of one CPU; what says who may call whom, this node's own pods, and a pod that
+ * gets another one's address never wait.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "policy/address.h"
 #include "user/agent_state.h"
 
 enum {
@@ -21,11 +24,42 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static bool pod_has(const struct pod *pod, const struct weft_addr *address)
+{
+	return pod && (!address_compare(&pod->addresses[0], address) ||
+		       !address_compare(&pod->addresses[1], address));
+}
+
+/* Does a pod get an address that is still somebody else's in the maps? It must not be taken for it.
+ */
+static bool pod_inherits(const struct agent *agent, const struct pod *pod)
+{
+	const struct desired *desired = &agent->desired;
+	const struct object *before = store_find_key(agent->store, OBJECT_POD, pod->meta.key);
+	struct desired_peer key;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		key.addr = pod->addresses[i];
+		if (!address_is_zero(&key.addr) &&
+		    !pod_has((const struct pod *)before, &key.addr) && desired->peer_count &&
+		    bsearch(&key, desired->peers, desired->peer_count, sizeof(key),
+			    desired_compare_peers))
+			return true;
+	}
+	return false;
+}
+
+static bool pod_can_wait(const struct agent *agent, const struct pod *pod)
+{
+	return strcmp(pod->node_name, agent->config->node) != 0 && !pod_inherits(agent, pod);
+}
+
 bool pace_can_wait(const struct agent *agent, const struct object *object)
 {
 	switch (object->kind) {
 	case OBJECT_POD:
-		return strcmp(((const struct pod *)object)->node_name, agent->config->node) != 0;
+		return pod_can_wait(agent, (const struct pod *)object);
 	case OBJECT_NODE:
 	case OBJECT_SERVICE:
 	case OBJECT_SERVICE_ACCOUNT:

@@ -24,8 +24,6 @@ CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 PATIENT = {"lint", "docs", "unit", "fuzz"}
 C_TEST_TIMEOUT_S = 180
 PYTEST_TIMEOUT_S = 1500
-# They wait for a cluster more than they compute: two clusters, side by side.
-APART = {"kube": ("test_lifecycle.py", "test_pods.py")}
 
 
 class Tally:
@@ -103,54 +101,30 @@ def run_c_test(binary, tally):
             tally.fail(name, "exit status %d after its tests\n%s" % (done.returncode, output[-4000:]))
 
 
-def shards_of(folder):
-    """Files that one pytest after the other runs; several lists run side by side."""
+def run_pytest(folder, tally, build):
     files = sorted(folder.glob("test_*.py"))
-    apart = [one for one in files if one.name in APART.get(folder.name, ())]
-    return [shard for shard in (apart, [one for one in files if one not in apart]) if shard]
-
-
-class Pytest:
-    """A pytest that runs."""
-
-    def __init__(self, files, build, reports):
-        self.xml = pathlib.Path(reports, files[0].stem + ".xml")
-        self.said = open(pathlib.Path(reports, files[0].stem + ".log"), "w+", encoding="utf-8")
+    if not files:
+        return
+    with tempfile.TemporaryDirectory() as reports:
+        xml = pathlib.Path(reports, "junit.xml")
         env = dict(os.environ, WEFT_BUILD=str(build), WEFTD=str(build / "san" / "weftd"),
                    WEFT=str(build / "san" / "weft"),
                    PYTHONDONTWRITEBYTECODE="1", ASAN_OPTIONS="detect_leaks=1",
                    UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
-        self.process = subprocess.Popen(
-            ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5",
-             "--junitxml", str(self.xml)] + [str(one) for one in files],
-            env=env, cwd=TOP, stdout=self.said, stderr=subprocess.STDOUT)
-
-    def finish(self, name, end, tally):
+        command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                   "--durations=5", "--junitxml", str(xml)] + [str(f) for f in files]
         try:
-            code = self.process.wait(max(0, end - time.monotonic()))
+            done = subprocess.run(command, timeout=PYTEST_TIMEOUT_S, env=env, check=False, cwd=TOP)
         except subprocess.TimeoutExpired:
-            self.process.terminate()
-            self.process.wait()
-            tally.fail(name, "pytest timed out after %d s" % PYTEST_TIMEOUT_S)
+            tally.fail(folder.name, "pytest timed out after %d s" % PYTEST_TIMEOUT_S)
             return
-        finally:
-            self.said.seek(0)
-            print(self.said.read(), flush=True)
-            self.said.close()
-        if not self.xml.exists():
-            tally.fail(name, "pytest ended with %d and no report" % code)
-            return
-        before = len(tally.failures)
-        count_junit(self.xml, name, tally, "", [])
-        if code not in (0, 1) and len(tally.failures) == before:
-            tally.fail(name, "pytest ended with %d" % code)
-
-
-def run_pytest(folder, tally, build):
-    with tempfile.TemporaryDirectory() as reports:
-        end = time.monotonic() + PYTEST_TIMEOUT_S
-        for one in [Pytest(files, build, reports) for files in shards_of(folder)]:
-            one.finish(folder.name, end, tally)
+        if not xml.exists():
+            tally.fail(folder.name, "pytest ended with %d and no report" % done.returncode)
+        else:
+            before = len(tally.failures)
+            count_junit(xml, folder.name, tally, "", [])
+            if done.returncode not in (0, 1) and len(tally.failures) == before:
+                tally.fail(folder.name, "pytest ended with %d" % done.returncode)
 
 
 def run_lint(tally):

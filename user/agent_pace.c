@@ -3,7 +3,7 @@
  * How often to compile. In a large cluster pods of other nodes come and go all the time, and a pass
  * takes longer the more there are of them. What they change waits until the passes take no more
  * than a small share of one CPU; what says who may call whom, this node's own pods, and a pod that
- * gets another one's address never wait.
+ * gets another one's address or other labels never wait.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,17 +32,16 @@ static bool pod_has(const struct pod *pod, const struct weft_addr *address)
 
 /* Does a pod get an address that is still somebody else's in the maps? It must not be taken for it.
  */
-static bool pod_inherits(const struct agent *agent, const struct pod *pod)
+static bool pod_inherits(const struct agent *agent, const struct pod *pod, const struct pod *before)
 {
 	const struct desired *desired = &agent->desired;
-	const struct object *before = store_find_key(agent->store, OBJECT_POD, pod->meta.key);
 	struct desired_peer key;
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
 		key.addr = pod->addresses[i];
-		if (!address_is_zero(&key.addr) &&
-		    !pod_has((const struct pod *)before, &key.addr) && desired->peer_count &&
+		if (!address_is_zero(&key.addr) && !pod_has(before, &key.addr) &&
+		    desired->peer_count &&
 		    bsearch(&key, desired->peers, desired->peer_count, sizeof(key),
 			    desired_compare_peers))
 			return true;
@@ -50,9 +49,26 @@ static bool pod_inherits(const struct agent *agent, const struct pod *pod)
 	return false;
 }
 
+static bool labels_equal(const struct labels *a, const struct labels *b)
+{
+	size_t i;
+
+	for (i = 0; i < a->count && i < b->count; i++)
+		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
+		    strcmp(a->items[i].value, b->items[i].value) != 0)
+			return false;
+	return a->count == b->count;
+}
+
+/* A pod that is known may lose or gain permissions by its labels and annotations. */
 static bool pod_can_wait(const struct agent *agent, const struct pod *pod)
 {
-	return strcmp(pod->node_name, agent->config->node) != 0 && !pod_inherits(agent, pod);
+	const struct object *before = store_find_key(agent->store, OBJECT_POD, pod->meta.key);
+
+	return strcmp(pod->node_name, agent->config->node) != 0 &&
+	       !pod_inherits(agent, pod, (const struct pod *)before) &&
+	       (!before || (labels_equal(&before->labels, &pod->meta.labels) &&
+			    labels_equal(&before->annotations, &pod->meta.annotations)));
 }
 
 bool pace_can_wait(const struct agent *agent, const struct object *object)

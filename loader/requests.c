@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bpf/http_latency.bpf.h"
+#include "policy/latency.h"
 
 /* What the keys of both maps begin with, in order. */
 struct edge_order {
@@ -200,21 +200,12 @@ uint64_t request_edge_total(const struct request_edge *edge, uint64_t *latency_n
 
 uint64_t request_edge_quantile(const struct request_edge *edge, double share)
 {
-	double rank, below = 0, total = 0;
+	struct latency_bucket buckets[WEFT_LATENCY_BUCKETS];
 	size_t i;
 
-	for (i = 0; i < edge->bucket_count; i++)
-		total += (double)edge->buckets[i].count;
-	rank = share * total;
 	for (i = 0; i < edge->bucket_count; i++) {
-		const struct request_bucket *bucket = &edge->buckets[i];
-		uint64_t low = latency_floor(bucket->key.bucket);
-		uint64_t high = latency_floor(bucket->key.bucket + 1U);
-		double part = (rank - below) / (double)bucket->count;
-
-		below += (double)bucket->count;
-		if (below >= rank || i + 1 == edge->bucket_count)
-			return low + (uint64_t)(part * (double)(high - low));
+		buckets[i].bucket = edge->buckets[i].key.bucket;
+		buckets[i].count = edge->buckets[i].count;
 	}
-	return 0;
+	return latency_quantile(buckets, edge->bucket_count, share);
 }

@@ -13,6 +13,9 @@
 #include "policy/names.h"
 #include "policy/store.h"
 
+/* Which pods are counted by themselves (policy/workload.h); all others with their workload. */
+enum pod_edges { POD_EDGES_NONE = 0, POD_EDGES_LOCAL /* of this node */, POD_EDGES_ALL };
+
 /* What the compiler must know besides the objects. */
 struct node_facts {
 	const char *node;			/* this node's name */
@@ -20,6 +23,7 @@ struct node_facts {
 	const struct weft_addr *host_addresses; /* of this node's interfaces, besides its Node
 						   object */
 	size_t host_address_count;
+	enum pod_edges pod_edges;
 	uint32_t max_head;	       /* of HTTP requests, bytes; 0 = WEFT_HTTP_HEAD_DEFAULT */
 	struct http_cache *http_cache; /* of earlier compilations; NULL = everything anew */
 };

@@ -8,6 +8,7 @@
 #include "policy/address.h"
 #include "policy/compile_internal.h"
 #include "policy/memory.h"
+#include "policy/workload.h"
 
 static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
 
@@ -158,20 +159,33 @@ static const struct identity_class *pod_class(struct compilation *c, struct real
 	return class;
 }
 
+static bool is_local(const struct compilation *c, const struct pod *pod)
+{
+	return !strcmp(pod->node_name, c->facts->node);
+}
+
+/* Is it counted by itself, or with the others of its workload? */
+static bool has_own_edges(const struct compilation *c, const struct pod *pod)
+{
+	return c->facts->pod_edges == POD_EDGES_ALL ||
+	       (c->facts->pod_edges == POD_EDGES_LOCAL && is_local(c, pod));
+}
+
 static uint32_t pod_workload(struct compilation *c, const struct pod *pod, struct scratch *scratch)
 {
 	const struct pod *last = scratch->last;
-	char detail[2 * WEFT_NAME_LEN];
 
+	if (has_own_edges(c, pod))
+		return workload_number(c->names, pod->meta.name_space, pod->owner_kind,
+				       pod->owner_name, pod->service_account, pod->meta.name);
 	scratch->last = pod;
 	if (last && !strcmp(last->owner_name, pod->owner_name) &&
 	    !strcmp(last->owner_kind, pod->owner_kind) &&
 	    !strcmp(last->service_account, pod->service_account) &&
 	    !strcmp(last->meta.name_space, pod->meta.name_space))
 		return scratch->last_workload;
-	snprintf(detail, sizeof(detail), "%s/%s", pod->owner_kind, pod->service_account);
-	scratch->last_workload = names_get(c->names, WEFT_NAME_WORKLOAD, pod->meta.name_space,
-					   pod->owner_name, detail);
+	scratch->last_workload = workload_number(c->names, pod->meta.name_space, pod->owner_kind,
+						 pod->owner_name, pod->service_account, NULL);
 	return scratch->last_workload;
 }
 
@@ -265,7 +279,7 @@ static void pod_compile(struct compilation *c, const struct pod *pod, struct scr
 		c->addresses[j] =
 			(struct pod_address){ .pod = pod, .addr = pod->addresses[i], .peer = peer };
 	}
-	if (!strcmp(pod->node_name, c->facts->node))
+	if (is_local(c, pod))
 		local_add(c, pod, &peer);
 }
 

@@ -10,6 +10,7 @@
 #include "policy/reason.h"
 #include "user/agent_state.h"
 #include "user/json_text.h"
+#include "user/traffic.h"
 
 enum { EVENTS_DEFAULT = 1000, EVENTS_MAX = 8192 };
 
@@ -309,14 +310,27 @@ static void handle_tap(const struct server_request *request, struct server_respo
 	answer_events(agent, request, &filter, response);
 }
 
+static void handle_traffic(const struct server_request *request, struct server_response *response,
+			   void *context)
+{
+	const struct agent *agent = context;
+	struct traffic *traffic = traffic_read(loader_maps(agent->loader), agent->names,
+					       agent->store, agent->config->node);
+
+	(void)request;
+	if (!traffic) {
+		answer_text(response, 500, memory_strdup("the maps cannot be read\n"));
+		return;
+	}
+	traffic->findings = agent->findings.count;
+	answer_json(response, traffic_to_json(traffic));
+	traffic_free(traffic);
+}
+
 const struct server_route agent_routes[] = {
-	{ "/healthz", handle_health },
-	{ "/readyz", handle_ready },
-	{ "/metrics", handle_metrics },
-	{ "/v1/status", handle_status },
-	{ "/v1/objects", handle_objects },
-	{ "/v1/findings", handle_findings },
-	{ "/v1/events", handle_events },
-	{ "/v1/tap", handle_tap },
-	{ NULL, NULL },
+	{ "/healthz", handle_health },	   { "/readyz", handle_ready },
+	{ "/metrics", handle_metrics },	   { "/v1/status", handle_status },
+	{ "/v1/objects", handle_objects }, { "/v1/findings", handle_findings },
+	{ "/v1/events", handle_events },   { "/v1/tap", handle_tap },
+	{ "/v1/traffic", handle_traffic }, { NULL, NULL },
 };

@@ -88,24 +88,6 @@ void telemetry_free(struct telemetry *telemetry)
 	free(telemetry);
 }
 
-void telemetry_workload_of(const struct telemetry *telemetry, uint32_t id,
-			   struct telemetry_workload *workload)
-{
-	const struct weft_name *name = names_lookup(telemetry->names, WEFT_NAME_WORKLOAD, id);
-	const char *slash;
-
-	workload->name_space = name ? name->name_space : "";
-	workload->name = name ? name->name : "unknown";
-	workload->kind[0] = '\0';
-	workload->service_account[0] = '\0';
-	slash = name ? strchr(name->detail, '/') : NULL;
-	if (!slash)
-		return;
-	snprintf(workload->kind, sizeof(workload->kind), "%.*s", (int)(slash - name->detail),
-		 name->detail);
-	snprintf(workload->service_account, sizeof(workload->service_account), "%s", slash + 1);
-}
-
 void telemetry_rule_of(const struct telemetry *telemetry, uint32_t id, struct telemetry_rule *rule)
 {
 	const struct weft_name *name = id ? names_lookup(telemetry->names, WEFT_NAME_RULE, id) :

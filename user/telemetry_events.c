@@ -8,6 +8,7 @@
 #include "policy/address.h"
 #include "policy/memory.h"
 #include "policy/reason.h"
+#include "policy/workload.h"
 #include "user/telemetry_internal.h"
 
 /* Addresses of pods, sorted; made for one answer, when the first event needs it. */
@@ -105,11 +106,11 @@ static struct json_object *event_side(struct rendering *rendering, const struct 
 				      uint16_t port, uint32_t workload_id)
 {
 	struct json_object *json = json_object_new_object();
-	struct telemetry_workload workload;
+	struct workload workload;
 	char text[ADDRESS_TEXT_LEN];
 	const struct pod *pod;
 
-	telemetry_workload_of(rendering->telemetry, workload_id, &workload);
+	workload_of(rendering->telemetry->names, workload_id, &workload);
 	if (!address_is_zero(addr))
 		json_add_string(json, "address", address_format(addr, text));
 	if (port)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy/address.h"
+#include "policy/workload.h"
 #include "user/telemetry_internal.h"
 
 int telemetry_parse_status(const char *text, uint16_t *status)
@@ -53,7 +54,7 @@ void telemetry_match_init(const struct telemetry *telemetry, const struct teleme
 static bool side_matches(const struct telemetry *telemetry, const struct telemetry_side_match *side,
 			 uint32_t workload_id, const struct weft_addr *address)
 {
-	struct telemetry_workload workload;
+	struct workload workload;
 	size_t i;
 
 	if (!side->name_space[0])
@@ -62,7 +63,7 @@ static bool side_matches(const struct telemetry *telemetry, const struct telemet
 		if (!address_is_zero(&side->addresses[i]) &&
 		    !address_compare(&side->addresses[i], address))
 			return true;
-	telemetry_workload_of(telemetry, workload_id, &workload);
+	workload_of(telemetry->names, workload_id, &workload);
 	return !strcmp(side->name_space, workload.name_space) &&
 	       (!side->name || !strcmp(side->name, workload.name) ||
 		!strcmp(side->name, workload.service_account));

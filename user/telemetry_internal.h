@@ -26,17 +26,6 @@ struct telemetry {
 	uint32_t sample;     /* weft_config.request_sample when nobody does */
 };
 
-/* Namespace, name, owner kind and ServiceAccount of a workload; "" where there is none. */
-struct telemetry_workload {
-	const char *name_space;
-	const char *name;
-	char kind[64];
-	char service_account[WEFT_NAME_LEN];
-};
-
-void telemetry_workload_of(const struct telemetry *telemetry, uint32_t id,
-			   struct telemetry_workload *workload);
-
 /* A rule of HTTP: "" everywhere for 0, none. */
 struct telemetry_rule {
 	const char *name_space; /* of the TrafficTarget */

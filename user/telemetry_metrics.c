@@ -9,6 +9,7 @@
 
 #include "policy/memory.h"
 #include "policy/reason.h"
+#include "policy/workload.h"
 #include "user/metric_rows.h"
 #include "user/telemetry_internal.h"
 
@@ -23,10 +24,10 @@ struct row_maker {
 void telemetry_put_workload(const struct telemetry *telemetry, struct metric_rows *rows,
 			    const char *side, uint32_t id)
 {
-	struct telemetry_workload workload;
+	struct workload workload;
 	char name[64];
 
-	telemetry_workload_of(telemetry, id, &workload);
+	workload_of(telemetry->names, id, &workload);
 	snprintf(name, sizeof(name), "%s_namespace", side);
 	metric_rows_label(rows, name, workload.name_space);
 	snprintf(name, sizeof(name), "%s_workload", side);

@@ -444,9 +444,11 @@ struct weft_request_event {
  */
 enum weft_name_kind {
 	WEFT_NAME_IDENTITY = 1, /* name = ServiceAccount, detail = class or "" */
-	WEFT_NAME_WORKLOAD = 2, /* name = owner, detail = "Kind/ServiceAccount" */
-	WEFT_NAME_SERVICE = 3,	/* name = Service, detail = "" */
-	WEFT_NAME_RULE = 4,	/* name = TrafficTarget, detail = "HTTPRouteGroup/match" */
+	/* name = owner, detail = "Kind/ServiceAccount"; of a pod by itself
+	 * "Kind/ServiceAccount/pod", of pods that are gone, together, "Kind/ServiceAccount/" */
+	WEFT_NAME_WORKLOAD = 2,
+	WEFT_NAME_SERVICE = 3, /* name = Service, detail = "" */
+	WEFT_NAME_RULE = 4,    /* name = TrafficTarget, detail = "HTTPRouteGroup/match" */
 };
 
 struct weft_name_key {

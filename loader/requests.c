@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "policy/latency.h"
+#include "loader/latency.h"
 
 /* What the keys of both maps begin with, in order. */
 struct edge_order {

@@ -12,9 +12,7 @@
 #include "policy/http_cache.h"
 #include "policy/names.h"
 #include "policy/store.h"
-
-/* Which pods are counted by themselves (policy/workload.h); all others with their workload. */
-enum pod_edges { POD_EDGES_NONE = 0, POD_EDGES_LOCAL /* of this node */, POD_EDGES_ALL };
+#include "policy/workload.h"
 
 /* What the compiler must know besides the objects. */
 struct node_facts {

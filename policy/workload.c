@@ -2,10 +2,35 @@
 /* The detail of such a name is "Kind/ServiceAccount", and of a pod "Kind/ServiceAccount/pod". */
 #include "policy/workload.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { DETAIL_LEN = 3 * WEFT_NAME_LEN };
+
+static const char *const edges_names[] = {
+	[POD_EDGES_NONE] = "none",
+	[POD_EDGES_LOCAL] = "local",
+	[POD_EDGES_ALL] = "all",
+};
+
+const char *pod_edges_name(enum pod_edges edges)
+{
+	return edges_names[edges];
+}
+
+int pod_edges_parse(const char *text, enum pod_edges *edges)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(edges_names) / sizeof(*edges_names); i++) {
+		if (strcmp(text, edges_names[i]))
+			continue;
+		*edges = (enum pod_edges)i;
+		return 0;
+	}
+	return -EINVAL;
+}
 
 /* What is before the next slash; returns what is behind it, NULL when there is none. */
 static const char *part_take(const char *text, char *part, size_t size)

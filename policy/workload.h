@@ -11,6 +11,12 @@
 #include <stdint.h>
 #include "policy/names.h"
 
+/* Which pods are counted by themselves; all others with their workload. */
+enum pod_edges { POD_EDGES_NONE = 0, POD_EDGES_LOCAL /* of this node */, POD_EDGES_ALL };
+
+const char *pod_edges_name(enum pod_edges edges);	      /* "none", "local", "all" */
+int pod_edges_parse(const char *text, enum pod_edges *edges); /* -EINVAL: none of these */
+
 struct workload {
 	const char *name_space; /* owned by `names`, as is `name`; "" = no pod */
 	const char *name;	/* "unknown" when nobody knows the number */

@@ -279,6 +279,7 @@ static int open_maps(struct agent *agent)
 	agent_plan_expiry(agent);
 	attachments_load(agent);
 	agent->telemetry = telemetry_new(maps, agent->names, agent->store);
+	agent->past = past_new(maps, agent->names);
 	err = maps_events_open(maps, on_event, agent, &agent->events);
 	if (!err)
 		err = watch_fd(agent, &agent->events_poll, maps_events_fd(agent->events),
@@ -435,6 +436,7 @@ static void stop(struct agent *agent)
 	close_loop(agent);
 	maps_events_close(agent->events);
 	telemetry_free(agent->telemetry);
+	past_free(agent->past);
 	pods_free(agent->pods);
 	hostnet_free(agent->hostnet);
 	reconcile_free(agent->reconcile);

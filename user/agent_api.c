@@ -142,6 +142,8 @@ static void handle_status(const struct server_request *request, struct server_re
 	json_add_text(status, "node", agent->config->node);
 	json_add_text(status, "trust_domain", agent->config->trust_domain);
 	add_number(status, "max_head", agent->config->max_head);
+	/* Whose pods are counted by themselves. */
+	json_add_text(status, "pod_edges", pod_edges_name(agent->pod_edges));
 	add_number(status, "pid", (uint64_t)getpid());
 	json_add_text(status, "version", WEFT_VERSION);
 	add_number(status, "abi", WEFT_ABI_VERSION);

@@ -14,6 +14,7 @@ enum {
 	SETTLE_MS = 150,
 	TIDY_MS = 100,	    /* without a change before tidying up... */
 	TIDY_MAX_MS = 1000, /* ...but no later than this after the first one */
+	FEW_PODS = 200,	    /* of the cluster; see --pod-edges */
 };
 
 static void plan_tidy(struct agent *agent);
@@ -54,6 +55,18 @@ const char *agent_not_ready_reason(const struct agent *agent)
 	return NULL;
 }
 
+/* Once there are too many, there must be clearly fewer before they are counted one by one again. */
+static enum pod_edges choose_pod_edges(const struct agent *agent)
+{
+	size_t pods = store_count(agent->store, OBJECT_POD);
+
+	if (!agent->config->few_pod_edges || pods > FEW_PODS)
+		return agent->config->pod_edges;
+	if (pods > FEW_PODS / 4 * 3 && agent->judged)
+		return agent->pod_edges;
+	return POD_EDGES_ALL;
+}
+
 static uint64_t compile(struct agent *agent)
 {
 	struct node_facts facts = {
@@ -64,9 +77,11 @@ static uint64_t compile(struct agent *agent)
 	};
 	uint64_t begin = agent_clock_ns();
 
+	facts.pod_edges = agent->pod_edges = choose_pod_edges(agent);
 	facts.host_addresses = hostnet_addresses(agent->hostnet, &facts.host_address_count);
 	findings_clear(&agent->compiled);
 	compile_policy(agent->store, &facts, agent->names, &agent->desired, &agent->compiled);
+	past_prepare(agent->past, &agent->desired, agent_clock_ns());
 	return (agent_clock_ns() - begin) / 1000;
 }
 
@@ -228,9 +243,11 @@ static int apply(struct agent *agent, uint64_t compile_us)
 	memcpy(agent->apply_error, result.error, sizeof(agent->apply_error));
 	agent->want_sweep |= result.policy_changed;
 	agent_plan_expiry(agent);
-	if (!err)
-		plan_tidy(agent);
-	return err;
+	if (err)
+		return err;
+	plan_tidy(agent);
+	past_move(agent->past);
+	return 0;
 }
 
 static void attach(struct agent *agent)

@@ -8,6 +8,7 @@
 #include "policy/compile.h"
 #include "user/config.h"
 #include "user/hostnet.h"
+#include "user/past.h"
 #include "user/pods.h"
 #include "user/reconcile.h"
 #include "user/server.h"
@@ -67,6 +68,8 @@ struct agent {
 	uint64_t untidy_ns; /* since when, 0 = reconcile is tidy */
 	bool is_tidying;
 	struct telemetry *telemetry;
+	struct past *past;
+	enum pod_edges pod_edges;
 	struct maps_events *events;
 	struct server *server;
 	struct source *source;

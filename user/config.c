@@ -169,6 +169,15 @@ static int set_log_format(struct config *config, const struct config_option *opt
 	return strcmp(value, "json") && strcmp(value, "text") ? -EINVAL : 0;
 }
 
+static int set_pod_edges(struct config *config, const struct config_option *option,
+			 const char *value, const char **wanted)
+{
+	(void)option;
+	*wanted = "auto, all, local or none";
+	config->few_pod_edges = !strcmp(value, "auto");
+	return pod_edges_parse(config->few_pod_edges ? "local" : value, &config->pod_edges);
+}
+
 static int set_max_head(struct config *config, const struct config_option *option,
 			const char *value, const char **wanted)
 {
@@ -271,6 +280,10 @@ static const struct config_option options[] = {
 	       "Trust domain of the SPIFFE identities in IdentityBindings", set_trust_domain),
 	OPTION("max-head", "BYTES", "16384",
 	       "Longest head of an HTTP request that rules may allow, 1024 to 65536", set_max_head),
+	OPTION("pod-edges", "PODS", "auto",
+	       "Pods that traffic is counted by, others by their workload: all, local (of this "
+	       "node), none; auto: all while the cluster has at most 200",
+	       set_pod_edges),
 	OPTION("request-log-sample", "PERCENT", "0",
 	       "Share of the HTTP requests that become events; denied ones always do",
 	       set_request_sample),

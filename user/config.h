@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "bpf/weft_abi.h"
 #include "loader/maps.h"
+#include "policy/workload.h"
 #include "user/log.h"
 
 enum { CONFIG_ERROR_LEN = 512 };
@@ -24,9 +25,11 @@ struct config {
 	const char *trust_domain;
 	enum log_level log_level;
 	enum log_format log_format;
-	uint32_t max_head;		    /* bytes of an HTTP request's head */
-	uint32_t request_sample;	    /* of 2^32 requests that are answered: those logged */
-	uint32_t request_path;		    /* bytes of a path in the log */
+	bool few_pod_edges;	  /* all pods are counted by themselves while there are few */
+	enum pod_edges pod_edges; /* if not, or when there are more */
+	uint32_t max_head;	  /* bytes of an HTTP request's head */
+	uint32_t request_sample;  /* of 2^32 requests that are answered: those logged */
+	uint32_t request_path;	  /* bytes of a path in the log */
 	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default */
 	char host_name[WEFT_NAME_LEN];	    /* what `node` defaults to */
 	char listen_text[WEFT_LISTEN_LEN];  /* what `listen` points to */

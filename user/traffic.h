@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <uthash.h>
 #include "bpf/weft_abi.h"
-#include "policy/latency.h"
+#include "loader/latency.h"
 
 struct json_object;
 struct maps;

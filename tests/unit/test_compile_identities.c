@@ -106,6 +106,56 @@ static void test_identity_is_the_service_account(void **state)
 			 names_find(c->names, WEFT_NAME_WORKLOAD, "shop", "p1", "Pod/api"));
 }
 
+/* A pod of a Deployment, on this node or another. */
+static void put_replica(struct cluster *c, const char *name, const char *node, const char *address)
+{
+	cluster_put(c, "Pod",
+		    "'metadata':{'name':'%s','namespace':'shop',"
+		    "'uid':'%s','labels':{'pod-template-hash':'7d9'},'ownerReferences':[{"
+		    "'apiVersion':'apps/v1','kind':'ReplicaSet','name':'web-7d9','uid':'r',"
+		    "'controller':true}]},'spec':{'nodeName':'%s','serviceAccountName':'web'},"
+		    "'status':{'phase':'Running','podIP':'%s','podIPs':[{'ip':'%s'}]}",
+		    name, name, node, address, address);
+}
+
+static const char *pod_at(struct cluster *c, const char *address)
+{
+	static struct workload workload;
+
+	workload_of(c->names, cluster_peer(c, address)->peer.workload, &workload);
+	assert_string_equal(workload.name_space, "shop");
+	assert_string_equal(workload.kind, "Deployment");
+	assert_string_equal(workload.name, "web");
+	assert_string_equal(workload.service_account, "web");
+	assert_false(workload.past);
+	return workload.pod;
+}
+
+static void test_which_pods_are_counted_by_themselves(void **state)
+{
+	struct cluster *c = *state;
+
+	put_replica(c, "web-7d9-a", "node-1", "10.0.1.1");
+	put_replica(c, "web-7d9-b", "node-1", "10.0.1.2");
+	put_replica(c, "web-7d9-c", "node-2", "10.0.1.3");
+	put_replica(c, "web-7d9-d", "node-2", "10.0.1.4");
+	cluster_compile(c);
+	assert_string_equal(pod_at(c, "10.0.1.1"), "");
+	assert_int_equal(cluster_peer(c, "10.0.1.1")->peer.workload,
+			 cluster_peer(c, "10.0.1.4")->peer.workload);
+	c->facts.pod_edges = POD_EDGES_LOCAL;
+	cluster_compile(c);
+	assert_string_equal(pod_at(c, "10.0.1.1"), "web-7d9-a");
+	assert_string_equal(pod_at(c, "10.0.1.2"), "web-7d9-b");
+	assert_string_equal(pod_at(c, "10.0.1.3"), "");
+	assert_int_equal(cluster_peer(c, "10.0.1.3")->peer.workload,
+			 cluster_peer(c, "10.0.1.4")->peer.workload);
+	c->facts.pod_edges = POD_EDGES_ALL;
+	cluster_compile(c);
+	assert_string_equal(pod_at(c, "10.0.1.3"), "web-7d9-c");
+	assert_string_equal(pod_at(c, "10.0.1.4"), "web-7d9-d");
+}
+
 /* Only what a valid target uses divides a ServiceAccount. */
 static void test_classes(void **state)
 {
@@ -371,6 +421,7 @@ int main(void)
 		TEST(test_modes),
 		TEST(test_annotations),
 		TEST(test_identity_is_the_service_account),
+		TEST(test_which_pods_are_counted_by_themselves),
 		TEST(test_classes),
 		TEST(test_port_names_divide),
 		TEST(test_hosts),

@@ -6,6 +6,7 @@
 
 #include "policy/reason.h"
 #include "tools/weft/cli.h"
+#include "tools/weft/end.h"
 #include "tools/weft/kernel.h"
 #include "tools/weft/kernel_http.h"
 #include "tools/weft/output.h"
@@ -181,8 +182,8 @@ static int add_edge(const void *raw_key, const void *raw_values, void *context)
 	if (!key->proto && !sum.opened && !sum.datagrams_to_dst)
 		return 0; /* the overflow entry, unused */
 	row = add_row(view);
-	put_name(view, row, "source", WEFT_NAME_WORKLOAD, key->src_workload);
-	put_name(view, row, "destination", WEFT_NAME_WORKLOAD, key->dst_workload);
+	end_put(row, view->names, END_SOURCE, key->src_workload);
+	end_put(row, view->names, END_DESTINATION, key->dst_workload);
 	json_put_number(row, "port", key->port);
 	json_put_string(row, "protocol", protocol_name(key->proto));
 	json_put_string(row, "reporter", reporter_name(key->direction));
@@ -234,7 +235,9 @@ static const struct column table_columns[] = {
 };
 static const struct column edge_columns[] = {
 	{ "SOURCE", "source", COLUMN_TEXT },
+	{ "SOURCE-POD", "source_pod", COLUMN_TEXT },
 	{ "DESTINATION", "destination", COLUMN_TEXT },
+	{ "DEST-POD", "destination_pod", COLUMN_TEXT },
 	{ "PORT", "port", COLUMN_NUMBER },
 	{ "PROTO", "protocol", COLUMN_TEXT },
 	{ "REPORTER", "reporter", COLUMN_TEXT },

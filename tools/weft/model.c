@@ -18,6 +18,8 @@ static void model_take_facts(struct model *model)
 
 	model->facts.node = json_text(model->status, "node");
 	model->facts.trust_domain = json_text(model->status, "trust_domain");
+	if (pod_edges_parse(json_text(model->status, "pod_edges"), &model->facts.pod_edges))
+		model->facts.pod_edges = POD_EDGES_NONE;
 	model->facts.max_head =
 		(uint32_t)json_object_get_uint64(json_member(model->status, "max_head"));
 	model->host_addresses = memory_alloc((count + 1) * sizeof(*model->host_addresses));

@@ -6,13 +6,16 @@
 #include <string.h>
 
 #include "loader/requests.h"
+#include "tools/weft/end.h"
 #include "tools/weft/kernel.h"
 
 enum { STATUS_CLASSES = 6 }; /* 0: unanswered */
 
 const struct column request_columns[] = {
 	{ "SOURCE", "source", COLUMN_TEXT },
+	{ "SOURCE-POD", "source_pod", COLUMN_TEXT },
 	{ "DESTINATION", "destination", COLUMN_TEXT },
+	{ "DEST-POD", "destination_pod", COLUMN_TEXT },
 	{ "PORT", "port", COLUMN_NUMBER },
 	{ "TRAFFICTARGET", "traffic_target", COLUMN_TEXT },
 	{ "ROUTE", "route", COLUMN_TEXT },
@@ -78,14 +81,6 @@ static void put_latencies(struct json_object *row, const struct request_edge *ed
 				request_edge_quantile(edge, quantiles[i].share) / 1000);
 }
 
-static void put_workload(struct json_object *row, const struct names *names, const char *key,
-			 uint32_t id)
-{
-	char text[KERNEL_NAME_LEN];
-
-	json_put_string(row, key, kernel_name(names, WEFT_NAME_WORKLOAD, id, text));
-}
-
 int requests_add_rows(const struct maps *maps, const struct names *names, struct json_object *rows)
 {
 	struct requests requests = { 0 };
@@ -95,8 +90,8 @@ int requests_add_rows(const struct maps *maps, const struct names *names, struct
 
 	while (!err && requests_next(&requests, &edge)) {
 		row = json_object_new_object();
-		put_workload(row, names, "source", edge.src_workload);
-		put_workload(row, names, "destination", edge.dst_workload);
+		end_put(row, names, END_SOURCE, edge.src_workload);
+		end_put(row, names, END_DESTINATION, edge.dst_workload);
 		json_put_number(row, "port", edge.port);
 		request_put_rule(row, names, edge.rule);
 		put_statuses(row, &edge);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a histogram of latencies says, in the buckets of bpf/http_latency.bpf.h. Pure. */
-#ifndef WEFT_POLICY_LATENCY_H
-#define WEFT_POLICY_LATENCY_H
+#ifndef WEFT_LOADER_LATENCY_H
+#define WEFT_LOADER_LATENCY_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,4 +17,4 @@ struct latency_bucket {
  */
 uint64_t latency_quantile(const struct latency_bucket *buckets, size_t count, double share);
 
-#endif /* WEFT_POLICY_LATENCY_H */
+#endif /* WEFT_LOADER_LATENCY_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "policy/latency.h"
+#include "loader/latency.h"
 
 #include "bpf/http_latency.bpf.h"
 

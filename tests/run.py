@@ -24,6 +24,8 @@ CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 PATIENT = {"lint", "docs", "unit", "fuzz"}
 C_TEST_TIMEOUT_S = 180
 PYTEST_TIMEOUT_S = 1500
+# They wait for a cluster more than they compute: two clusters, side by side.
+APART = {"kube": ("test_lifecycle.py", "test_pods.py")}
 
 
 class Tally:
@@ -101,30 +103,66 @@ def run_c_test(binary, tally):
             tally.fail(name, "exit status %d after its tests\n%s" % (done.returncode, output[-4000:]))
 
 
-def run_pytest(folder, tally, build):
+def shards_of(folder):
+    """Files that one pytest after the other runs; several lists run side by side."""
     files = sorted(folder.glob("test_*.py"))
-    if not files:
-        return
-    with tempfile.TemporaryDirectory() as reports:
-        xml = pathlib.Path(reports, "junit.xml")
+    apart = [one for one in files if one.name in APART.get(folder.name, ())]
+    return [shard for shard in (apart, [one for one in files if one not in apart]) if shard]
+
+
+class Pytest:
+    """A pytest that runs. What it says is shown at once if it is `alone`, else in the end."""
+
+    def __init__(self, files, build, reports, alone):
+        self.xml = pathlib.Path(reports, files[0].stem + ".xml")
+        self.said = None if alone else tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         env = dict(os.environ, WEFT_BUILD=str(build), WEFTD=str(build / "san" / "weftd"),
                    WEFT=str(build / "san" / "weft"),
                    PYTHONDONTWRITEBYTECODE="1", ASAN_OPTIONS="detect_leaks=1",
                    UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
-        command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                   "--durations=5", "--junitxml", str(xml)] + [str(f) for f in files]
+        self.process = subprocess.Popen(
+            ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5",
+             "--junitxml", str(self.xml)] + [str(one) for one in files],
+            env=env, cwd=TOP, stdout=self.said, stderr=self.said and subprocess.STDOUT)
+
+    def wait(self, end):
+        """Its exit status, None when it takes too long."""
         try:
-            done = subprocess.run(command, timeout=PYTEST_TIMEOUT_S, env=env, check=False, cwd=TOP)
+            return self.process.wait(max(0, end - time.monotonic()))
         except subprocess.TimeoutExpired:
-            tally.fail(folder.name, "pytest timed out after %d s" % PYTEST_TIMEOUT_S)
+            # as by hand: so that it still cleans up
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            return None
+
+    def finish(self, name, end, tally):
+        code = self.wait(end)
+        if self.said:
+            self.said.seek(0)
+            print(self.said.read(), flush=True)
+            self.said.close()
+        if code is None:
+            tally.fail(name, "pytest timed out after %d s" % PYTEST_TIMEOUT_S)
             return
-        if not xml.exists():
-            tally.fail(folder.name, "pytest ended with %d and no report" % done.returncode)
-        else:
-            before = len(tally.failures)
-            count_junit(xml, folder.name, tally, "", [])
-            if done.returncode not in (0, 1) and len(tally.failures) == before:
-                tally.fail(folder.name, "pytest ended with %d" % done.returncode)
+        if not self.xml.exists():
+            tally.fail(name, "pytest ended with %d and no report" % code)
+            return
+        before = len(tally.failures)
+        count_junit(self.xml, name, tally, "", [])
+        if code not in (0, 1) and len(tally.failures) == before:
+            tally.fail(name, "pytest ended with %d" % code)
+
+
+def run_pytest(folder, tally, build):
+    shards = shards_of(folder)
+    with tempfile.TemporaryDirectory() as reports:
+        end = time.monotonic() + PYTEST_TIMEOUT_S
+        for one in [Pytest(files, build, reports, len(shards) == 1) for files in shards]:
+            one.finish(folder.name, end, tally)
 
 
 def run_lint(tally):

@@ -2,6 +2,7 @@
 """Two nodes on one kernel: network namespaces that a cable joins, cgroups in every hierarchy, and a
 mount namespace with a bpffs of its own. Nothing of it touches the root namespace's network."""
 import contextlib
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -13,18 +14,34 @@ PRIVATE = ("/run/netns", "/run/containerd", "/var/lib/cni", "/var/lib/kubelet", 
 
 
 class MountPoints:
-    """The folders that PRIVATE is mounted on, for as long as somebody needs them."""
+    """The folders that PRIVATE is mounted on. Clusters share them, and the last one takes those away
+    that were made for any of them: whoever has the lock needs them. A folder that is taken away
+    takes what is mounted on it along, in every mount namespace."""
+
+    LOCK = pathlib.Path("/run/weft-kube.lock")
 
     def __init__(self):
-        self.made = [pathlib.Path(place) for place in PRIVATE if not os.path.exists(place)]
-        for place in self.made:
-            place.mkdir(parents=True)
+        self.made = self.LOCK.open("a+", encoding="utf-8")  # a line for each folder
+        fcntl.flock(self.made, fcntl.LOCK_SH)
+        for place in map(pathlib.Path, PRIVATE):
+            with contextlib.suppress(FileExistsError):
+                place.mkdir(parents=True)
+                self.made.write("%s\n" % place)
+                self.made.flush()
 
     def remove(self):
-        for place in self.made:
-            # Another cluster may be there, or somebody's own kubelet.
+        try:
+            fcntl.flock(self.made, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.made.close()
+            return
+        self.made.seek(0)
+        for place in self.made.read().splitlines():
+            # Somebody's own kubelet may be there by now.
             with contextlib.suppress(OSError):
-                place.rmdir()
+                os.rmdir(place)
+        self.made.truncate(0)
+        self.made.close()
 
 
 def run(*command, check=True, text=None):

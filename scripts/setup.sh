@@ -72,7 +72,7 @@ packages() {
 	build)
 		echo clang llvm gcc libc6-dev make pkg-config bpftool \
 			libbpf-dev libelf-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libjson-c-dev \
-			libyaml-dev libmicrohttpd-dev libuv1-dev libmnl-dev uthash-dev
+			libyaml-dev libmicrohttpd-dev libgnutls28-dev libuv1-dev libmnl-dev uthash-dev
 		;;
 	run)
 		echo iproute2 util-linux procps python3 python3-yaml
@@ -80,7 +80,7 @@ packages() {
 	test)
 		echo libcmocka-dev libpcre2-dev libre2-dev g++ "$(clang_runtime)" python3-pytest \
 			nginx-light apache2-bin haproxy nodejs wrk apache2-utils python3-requests nftables \
-			curl netcat-openbsd socat ethtool tcpdump iputils-ping jq git clang-format shellcheck \
+			curl openssl netcat-openbsd socat ethtool tcpdump iputils-ping jq git clang-format shellcheck \
 			man-db groff-base
 		;;
 	bench)

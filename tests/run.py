@@ -25,7 +25,7 @@ PATIENT = {"lint", "docs", "unit", "fuzz"}
 C_TEST_TIMEOUT_S = 180
 PYTEST_TIMEOUT_S = 1500
 # They wait for a cluster more than they compute: two clusters, side by side.
-APART = {"kube": ("test_lifecycle.py", "test_pods.py")}
+APART = {"kube": ("test_lifecycle.py", "test_metrics.py", "test_pods.py")}
 
 
 class Tally:

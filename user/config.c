@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_ENTRIES_LIMIT = 1 << 24, MAX_HEAD_LEAST = 1024 };
+enum { MAX_ENTRIES_LIMIT = 1 << 24, MAX_HEAD_LEAST = 1024, SECONDS_MAX = 3600 };
 
 const char *argp_program_version = "weftd " WEFT_VERSION;
 
@@ -26,6 +26,15 @@ struct config_option {
 		   const char **wanted);
 	enum map_id maps[2]; /* sized by the option, MAP_ID_COUNT = none */
 };
+
+static int set_role(struct config *config, const struct config_option *option, const char *value,
+		    const char **wanted)
+{
+	(void)option;
+	*wanted = "'agent' or 'metrics'";
+	config->role = strcmp(value, "metrics") ? CONFIG_ROLE_AGENT : CONFIG_ROLE_METRICS;
+	return strcmp(value, "agent") && strcmp(value, "metrics") ? -EINVAL : 0;
+}
 
 static int set_source(struct config *config, const struct config_option *option, const char *value,
 		      const char **wanted)
@@ -152,6 +161,48 @@ static int set_trust_domain(struct config *config, const struct config_option *o
 	return is_name(value, WEFT_NAME_LEN, "-._") ? 0 : -EINVAL;
 }
 
+static int set_tls_certificate(struct config *config, const struct config_option *option,
+			       const char *value, const char **wanted)
+{
+	(void)option;
+	*wanted = "the path of a file";
+	config->tls_certificate = value;
+	return strlen(value) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int set_tls_key(struct config *config, const struct config_option *option, const char *value,
+		       const char **wanted)
+{
+	(void)option;
+	*wanted = "the path of a file";
+	config->tls_key = value;
+	return strlen(value) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int parse_seconds(const char *value, unsigned int *seconds, const char **wanted)
+{
+	unsigned long number = 0;
+	int err = parse_number(value, SECONDS_MAX, &number);
+
+	*wanted = "a number of seconds from 1 to 3600";
+	*seconds = (unsigned int)number;
+	return err;
+}
+
+static int set_metrics_window(struct config *config, const struct config_option *option,
+			      const char *value, const char **wanted)
+{
+	(void)option;
+	return parse_seconds(value, &config->metrics_window, wanted);
+}
+
+static int set_metrics_interval(struct config *config, const struct config_option *option,
+				const char *value, const char **wanted)
+{
+	(void)option;
+	return parse_seconds(value, &config->metrics_interval, wanted);
+}
+
 static int set_log_level(struct config *config, const struct config_option *option,
 			 const char *value, const char **wanted)
 {
@@ -257,6 +308,9 @@ static int set_max_entries(struct config *config, const struct config_option *op
 	}
 
 static const struct config_option options[] = {
+	OPTION("role", "agent|metrics", "agent",
+	       "agent: of one node; metrics: serves the SMI TrafficMetrics API of a cluster",
+	       set_role),
 	OPTION("source", "dir|kube", "dir",
 	       "Where objects come from: dir, a folder of manifests; kube, the Kubernetes API server",
 	       set_source),
@@ -289,6 +343,16 @@ static const struct config_option options[] = {
 	       set_request_sample),
 	OPTION("request-log-path", "BYTES", "96",
 	       "Bytes of a request's path in an event, 0 to 96; never its query", set_request_path),
+	OPTION("metrics-window", "SECONDS", "30",
+	       "With --role metrics: what TrafficMetrics look back on", set_metrics_window),
+	OPTION("metrics-interval", "SECONDS", "5",
+	       "With --role metrics: how often the agents are asked", set_metrics_interval),
+	OPTION("tls-certificate-file", "FILE", NULL,
+	       "With --role metrics: serving certificate, PEM (default: one is made, and the "
+	       "APIService told to trust it)",
+	       set_tls_certificate),
+	OPTION("tls-key-file", "FILE", NULL, "With --role metrics: its private key, PEM",
+	       set_tls_key),
 	OPTION("log-level", "LEVEL", "info", "debug, info, warn or error", set_log_level),
 	OPTION("log-format", "FORMAT", "text", "text or json", set_log_format),
 	SIZE_OPTION("max-addresses", "Addresses of pods, nodes and services (default 65536)",
@@ -450,7 +514,13 @@ int config_parse(struct config *config, int argc, char **argv, char error[CONFIG
 		if (err)
 			return err;
 	}
-	if (!strcmp(config->source, "dir") && !config->manifests) {
+	if (!config->tls_certificate != !config->tls_key) {
+		snprintf(error, CONFIG_ERROR_LEN,
+			 "--tls-certificate-file and --tls-key-file go together");
+		return -EINVAL;
+	}
+	if (config->role == CONFIG_ROLE_AGENT && !strcmp(config->source, "dir") &&
+	    !config->manifests) {
 		snprintf(error, CONFIG_ERROR_LEN,
 			 "--manifests DIR (or WEFT_MANIFESTS) is missing: the folder to read");
 		return -EINVAL;

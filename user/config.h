@@ -12,8 +12,11 @@
 
 enum { CONFIG_ERROR_LEN = 512 };
 
+enum config_role { CONFIG_ROLE_AGENT, CONFIG_ROLE_METRICS };
+
 /* Strings point into argv, the environment or this struct. */
 struct config {
+	enum config_role role;
 	const char *source;	/* "dir" or "kube" */
 	const char *manifests;	/* folder, NULL unless source is dir */
 	const char *kubeconfig; /* file; NULL = what a pod is given */
@@ -23,6 +26,9 @@ struct config {
 	const char *cgroup; /* absolute; NULL = find the cgroup2 mount */
 	const char *listen; /* ADDR:PORT or [ADDR]:PORT */
 	const char *trust_domain;
+	const char *tls_certificate, *tls_key; /* files, NULL = make one */
+	unsigned int metrics_window;	       /* seconds */
+	unsigned int metrics_interval;	       /* seconds */
 	enum log_level log_level;
 	enum log_format log_format;
 	bool few_pod_edges;	  /* all pods are counted by themselves while there are few */

@@ -14,7 +14,7 @@ struct kube_ask {
 	void *context;
 	struct json_tokener *tokener;
 	struct json_object *answer;
-	size_t size;
+	size_t size, size_max;
 };
 
 static void ask_free(struct kube_ask *ask)
@@ -29,8 +29,8 @@ static int on_data(void *context, const char *bytes, size_t size)
 	struct kube_ask *ask = context;
 
 	ask->size += size;
-	if (ask->answer || ask->size > SIZE_MAX_BYTES)
-		return ask->size > SIZE_MAX_BYTES;
+	if (ask->answer || ask->size > ask->size_max)
+		return ask->size > ask->size_max;
 	ask->answer = json_tokener_parse_ex(ask->tokener, bytes, (int)size);
 	return json_tokener_get_error(ask->tokener) > json_tokener_continue;
 }
@@ -57,6 +57,7 @@ struct kube_ask *kube_ask_send(struct kube_http *http, const struct kube_call *c
 
 	ask->done = done;
 	ask->context = context;
+	ask->size_max = call->answer_max ? call->answer_max : SIZE_MAX_BYTES;
 	ask->tokener = json_tokener_new_ex(DEPTH);
 	ask->request = kube_http_send(http, call, &ops, ask);
 	return ask;

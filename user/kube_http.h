@@ -29,6 +29,7 @@ struct kube_call {
 	const char *body;	  /* NULL = none */
 	const char *content_type; /* of the body, NULL = JSON */
 	unsigned int idle_ms;	  /* the request ends when nothing has come for so long */
+	size_t answer_max;	  /* bytes; 0 = 4 MiB. For kube_ask_send() alone */
 };
 
 struct kube_request_ops {
@@ -40,7 +41,10 @@ struct kube_request_ops {
 	void (*done)(void *context, const struct kube_outcome *outcome);
 };
 
-/* Takes over the contents of `config`. -ENOMEM */
+/*
+ * Takes over the contents of `config`. -ENOMEM. Only a server that is "http://" is asked without
+ * TLS: agents are, no kubeconfig may name such.
+ */
 int kube_http_new(struct uv_loop_s *loop, struct kube_config *config, struct kube_http **http);
 
 /* Ends all requests without telling; the loop must run on to close what is open. */

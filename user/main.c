@@ -5,6 +5,7 @@
 #include "user/agent.h"
 #include "user/config.h"
 #include "user/log.h"
+#include "user/smi_role.h"
 
 int main(int argc, char **argv)
 {
@@ -18,5 +19,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_setup(config.log_level, config.log_format);
+	if (config.role == CONFIG_ROLE_METRICS)
+		return smi_role_run(&config);
 	return agent_run(&config, (uint64_t)begin.tv_sec * 1000000000 + (uint64_t)begin.tv_nsec);
 }

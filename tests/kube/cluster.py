@@ -126,6 +126,12 @@ class Cluster:
             "--service-account-key-file=%s" % (self.pki / "accounts.key"),
             "--service-account-signing-key-file=%s" % (self.pki / "accounts.key"),
             "--service-cluster-ip-range=" + ",".join(SERVICES), "--allow-privileged=true",
+            # The aggregation layer; without kube-proxy on this node it goes to the pods themselves.
+            "--requestheader-client-ca-file=%s" % (self.pki / "front-proxy-ca.crt"),
+            "--requestheader-allowed-names=front-proxy-client", "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            "--proxy-client-cert-file=%s" % (self.pki / "front-proxy-client.crt"),
+            "--proxy-client-key-file=%s" % (self.pki / "front-proxy-client.key"), "--enable-aggregator-routing=true",
             "--kubelet-preferred-address-types=InternalIP", "--cert-dir=%s" % (self.folder / "apiserver"))
 
     def start_control_plane(self):

@@ -139,7 +139,7 @@ class Installed:
     def agents(self):
         """Pods of the DaemonSet, by node."""
         return {item["spec"]["nodeName"]: item["metadata"]["name"]
-                for item in self.get("pods", "-n", "weft-system")["items"]
+                for item in self.get("pods", "-n", "weft-system", "-l", "app.kubernetes.io/component=agent")["items"]
                 if not item["metadata"].get("deletionTimestamp")}
 
     def weft(self, node, *arguments):

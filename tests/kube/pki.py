@@ -25,10 +25,18 @@ def make_server(folder, name, authority, alternatives):
             authority + ".crt", "-CAkey", authority + ".key", "-addext", "subjectAltName=" + ",".join(alternatives))
 
 
+def make_client(folder, name, authority):
+    """The same for a client."""
+    openssl(folder, *KEY, "-keyout", name + ".key", "-out", name + ".crt", "-subj", "/CN=" + name, "-CA",
+            authority + ".crt", "-CAkey", authority + ".key", "-addext", "extendedKeyUsage=clientAuth")
+
+
 def make(folder, addresses, names):
     folder.mkdir()
     make_authority(folder)
     make_server(folder, "apiserver", "ca", ["IP:" + one for one in addresses] + ["DNS:" + one for one in names])
+    make_authority(folder, "front-proxy-ca")
+    make_client(folder, "front-proxy-client", "front-proxy-ca")
     openssl(folder, "genrsa", "-out", "accounts.key", "2048")
     (folder / "tokens.csv").write_text("%s,admin,admin,system:masters\n" % TOKEN, encoding="utf-8")
 

@@ -165,10 +165,11 @@ static int open_loop(struct agent *agent)
 	uv_timer_init(&agent->loop, &agent->tidy);
 	uv_timer_init(&agent->loop, &agent->expiry);
 	uv_timer_init(&agent->loop, &agent->pace);
+	uv_timer_init(&agent->loop, &agent->patience);
 	uv_timer_init(&agent->loop, &agent->events_tick);
 	agent->work.data = agent->retry.data = agent;
 	agent->settle.data = agent->tidy.data = agent->expiry.data = agent;
-	agent->events_tick.data = agent;
+	agent->patience.data = agent->events_tick.data = agent;
 	for (i = 0; i < AGENT_SIGNALS; i++) {
 		uv_signal_init(&agent->loop, &agent->signals[i]);
 		agent->signals[i].data = agent;

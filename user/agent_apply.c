@@ -405,6 +405,19 @@ static void sweep(struct agent *agent)
 	uv_timer_start(&agent->settle, on_settle, SETTLE_MS, 0);
 }
 
+static void on_patience(uv_timer_t *timer)
+{
+	((struct agent *)timer->data)->want_locate = true;
+}
+
+/* On a quiet node nothing else would make it look again. */
+static void plan_patience(struct agent *agent)
+{
+	if ((missing_is_waiting(agent) || strangers_are_waiting(agent)) &&
+	    !uv_is_active((const uv_handle_t *)&agent->patience))
+		uv_timer_start(&agent->patience, on_patience, AGENT_PATIENCE_NS / 1000000 + 1, 0);
+}
+
 void agent_work(struct agent *agent)
 {
 	bool compiling = agent->synced && pace_is_due(agent), failed = false, news;
@@ -428,6 +441,7 @@ void agent_work(struct agent *agent)
 		failed = locate(agent, &applying) != 0;
 	news = locating && missing_update(agent);
 	news |= locating && strangers_update(agent);
+	plan_patience(agent);
 	applying |= locating && attachments_guard_is_over(agent);
 	if (!applying && !failed) {
 		if (news)

@@ -9,9 +9,6 @@
 #include "policy/memory.h"
 #include "user/agent_state.h"
 
-/* A pod's processes are there before its address is published. */
-#define MISSING_PATIENCE_NS UINT64_C(2000000000)
-
 static bool is_missing(const struct agent *agent, const struct desired_local *local)
 {
 	const struct pod_place *place = agent_place(agent, local);
@@ -63,7 +60,7 @@ bool missing_update(struct agent *agent)
 			continue;
 		pod->uid = memory_strdup(local->uid);
 		pod->since_ns = before ? before->since_ns : now;
-		pod->told = now - pod->since_ns >= MISSING_PATIENCE_NS;
+		pod->told = now - pod->since_ns >= AGENT_PATIENCE_NS;
 		still += before && before->told;
 		news |= pod->told && !(before && before->told);
 		count++;
@@ -72,6 +69,16 @@ bool missing_update(struct agent *agent)
 	agent->missing = pods;
 	agent->missing_count = count;
 	return news || still != told;
+}
+
+bool missing_is_waiting(const struct agent *agent)
+{
+	size_t i;
+
+	for (i = 0; i < agent->missing_count; i++)
+		if (!agent->missing[i].told)
+			return true;
+	return false;
 }
 
 void missing_report(const struct agent *agent, struct findings *findings)

@@ -54,6 +54,7 @@ struct agent {
 	uv_work_t tidying;	/* waits, in a thread of its own, until nobody reads that */
 	uv_timer_t expiry;	/* withdraws what outlived a change for a moment */
 	uv_timer_t pace;	/* what could wait is due */
+	uv_timer_t patience;	/* what is not as it should be may be so for good by then */
 	uv_timer_t events_tick; /* looks into the ring buffer, which wakes us only when it fills */
 	uv_poll_t hostnet_poll, pods_poll, events_poll;
 	uv_signal_t signals[AGENT_SIGNALS];
@@ -157,8 +158,13 @@ bool attachments_attach(struct agent *agent);
 void attachments_detach(struct agent *agent);
 const struct attachment *attachments_find(const struct agent *agent, uint32_t ifindex);
 
+/* So long a pod may be missing, or unknown, before it is a finding. */
+#define AGENT_PATIENCE_NS UINT64_C(2000000000)
+
 /* agent_missing.c: after locating. True when the findings are other ones now. */
 bool missing_update(struct agent *agent);
+/* Is there one that may become a finding? */
+bool missing_is_waiting(const struct agent *agent);
 void missing_report(const struct agent *agent, struct findings *findings);
 void missing_clear(struct agent *agent);
 
@@ -170,6 +176,7 @@ struct reconcile_place *strangers_add_places(const struct agent *agent,
 					     size_t *capacity);
 /* After locating: true when the findings are other ones now. */
 bool strangers_update(struct agent *agent);
+bool strangers_are_waiting(const struct agent *agent);
 void strangers_report(const struct agent *agent, struct findings *findings);
 void strangers_clear(struct agent *agent);
 

@@ -10,8 +10,6 @@
 #include "policy/memory.h"
 #include "user/agent_state.h"
 
-#define STRANGER_PATIENCE_NS UINT64_C(2000000000)
-
 static int text_compare(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -170,13 +168,25 @@ bool strangers_update(struct agent *agent)
 		const struct pod_place *place = pods_find(agent->pods, stranger->uid);
 
 		stranger->told = place && place->ifindex_count &&
-				 now - stranger->since_ns >= STRANGER_PATIENCE_NS;
+				 now - stranger->since_ns >= AGENT_PATIENCE_NS;
 		told += stranger->told;
 	}
 	if (told == agent->strangers_told)
 		return false;
 	agent->strangers_told = told;
 	return true;
+}
+
+bool strangers_are_waiting(const struct agent *agent)
+{
+	uint64_t now = agent_clock_ns();
+	size_t i;
+
+	/* One without an interface never is a finding. */
+	for (i = 0; i < agent->stranger_count; i++)
+		if (now - agent->strangers[i].since_ns < AGENT_PATIENCE_NS)
+			return true;
+	return false;
 }
 
 void strangers_report(const struct agent *agent, struct findings *findings)

@@ -12,6 +12,7 @@
 #include "user/kube_ask.h"
 #include "user/kube_problem.h"
 #include "user/log.h"
+#include "user/smi_readings.h"
 
 enum {
 	FIND_MS = 5000,	      /* looks for agents so often */
@@ -32,12 +33,10 @@ struct agent_peer {
 	struct smi_gather *gather;
 	struct kube_http *http;
 	struct kube_ask *ask;
-	struct traffic **readings; /* in order of time */
-	size_t reading_count, reading_capacity;
-	struct traffic *window; /* of the readings; NULL = none yet */
-	uint64_t answered_ms;	/* of the loop's clock */
-	bool asked;		/* it has answered, or failed to */
-	bool found;		/* the last list has it */
+	struct smi_readings readings;
+	uint64_t answered_ms; /* of the loop's clock */
+	bool asked;	      /* it has answered, or failed to */
+	bool found;	      /* the last list has it */
 	struct kube_problem problem;
 	char what[128]; /* of the problem */
 	struct agent_peer *next;
@@ -58,52 +57,12 @@ struct smi_gather {
 
 static void peer_free(struct agent_peer *peer)
 {
-	size_t i;
-
 	kube_ask_cancel(peer->ask);
 	kube_http_free(peer->http);
-	for (i = 0; i < peer->reading_count; i++)
-		traffic_free(peer->readings[i]);
-	free(peer->readings);
-	traffic_free(peer->window);
+	smi_readings_clear(&peer->readings);
 	free(peer->name);
 	free(peer->url);
 	free(peer);
-}
-
-/* Keeps one reading that is as old as the window, and what is younger. */
-static void drop_old(struct agent_peer *peer)
-{
-	double begin = peer->readings[peer->reading_count - 1]->time - peer->gather->window;
-	size_t i, old = 0;
-
-	while (old + 2 < peer->reading_count && peer->readings[old + 1]->time <= begin)
-		old++;
-	for (i = 0; i < old; i++)
-		traffic_free(peer->readings[i]);
-	peer->reading_count -= old;
-	memmove(peer->readings, peer->readings + old,
-		peer->reading_count * sizeof(*peer->readings));
-}
-
-static void take_reading(struct agent_peer *peer, struct traffic *reading)
-{
-	size_t i;
-
-	/* A clock that was set back: what was before is of no use. */
-	if (peer->reading_count && peer->readings[peer->reading_count - 1]->time >= reading->time) {
-		while (peer->reading_count)
-			traffic_free(peer->readings[--peer->reading_count]);
-	}
-	i = memory_grow(&peer->readings, &peer->reading_count, &peer->reading_capacity,
-			sizeof(*peer->readings));
-	peer->readings[i] = reading;
-	drop_old(peer);
-	traffic_free(peer->window);
-	peer->window = NULL;
-	if (peer->reading_count > 1)
-		peer->window = traffic_between(peer->readings[0], reading);
-	peer->answered_ms = uv_now(peer->gather->loop);
 }
 
 static void on_traffic(void *context, const struct kube_outcome *outcome,
@@ -118,8 +77,10 @@ static void on_traffic(void *context, const struct kube_outcome *outcome,
 	if (!*error)
 		reading = traffic_from_json(answer, &error);
 	kube_problem_set(&peer->problem, reading ? "" : error);
-	if (reading)
-		take_reading(peer, reading);
+	if (!reading)
+		return;
+	smi_readings_add(&peer->readings, reading, peer->gather->window);
+	peer->answered_ms = uv_now(peer->gather->loop);
 }
 
 static void peer_ask(struct agent_peer *peer)
@@ -343,8 +304,8 @@ static bool is_fresh(const struct agent_peer *peer)
 {
 	uint64_t age_ms = uv_now(peer->gather->loop) - peer->answered_ms;
 
-	return peer->window && age_ms < (uint64_t)(peer->gather->window * 1000) +
-						2 * (uint64_t)peer->gather->interval_ms;
+	return peer->readings.window && age_ms < (uint64_t)(peer->gather->window * 1000) +
+							 2 * (uint64_t)peer->gather->interval_ms;
 }
 
 struct smi_node *smi_gather_nodes(const struct smi_gather *gather, size_t *count,
@@ -360,10 +321,10 @@ struct smi_node *smi_gather_nodes(const struct smi_gather *gather, size_t *count
 		if (!is_fresh(peer))
 			continue;
 		i = memory_grow(&nodes, count, &capacity, sizeof(*nodes));
-		nodes[i].window = peer->window;
-		nodes[i].latest = peer->readings[peer->reading_count - 1];
-		if (peer->window->window > moment->window)
-			moment->window = peer->window->window;
+		nodes[i].window = peer->readings.window;
+		nodes[i].latest = smi_readings_latest(&peer->readings);
+		if (nodes[i].window->window > moment->window)
+			moment->window = nodes[i].window->window;
 	}
 	return nodes;
 }

@@ -27,6 +27,7 @@ USAGE = """A cluster of two nodes, a and b, with weft installed:
     %(kubectl)s get pods -A -o wide
     %(kubectl)s exec -n weft-system ds/weftd -- weft status
     %(kubectl)s label namespace default weft.dev/mesh=enforce
+    %(kubectl)s get --raw /apis/metrics.smi-spec.io/v1alpha1/pods
 
 Images have to be imported (ctr in nodes' containerd); weft.test/host:1 has the host's /usr when it is
 mounted there. End it with: make kube-down"""
@@ -37,7 +38,9 @@ def serve():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Cluster(NAME) as cluster:
         cluster.up()
-        Installed(cluster).install()
+        installed = Installed(cluster)
+        installed.install()
+        installed.install_metrics()
         kubectl = BUILD / "kube" / "kubectl"
         kubectl.parent.mkdir(parents=True, exist_ok=True)
         kubectl.write_text("#!/bin/sh\nexec nsenter --target %d --net kubectl --kubeconfig %s \"$@\"\n"

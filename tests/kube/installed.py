@@ -16,6 +16,10 @@ IMAGE = "localhost/weft:dev"
 SPACE = "shop"
 
 
+METRICS = ("-n", "weft-system", "deployment/weft-metrics")
+API_SERVICE = "v1alpha1.metrics.smi-spec.io"
+
+
 def thing(kind, name, api="v1", space=SPACE, **more):
     metadata = {"name": name, **({"namespace": space} if space else {}), **more.pop("metadata", {})}
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **more}
@@ -79,6 +83,17 @@ class Installed:
         self.cluster.import_image(archive)
         self.kubectl("apply", "-k", self.overlay())
         self.kubectl("rollout", "status", "-n", "weft-system", "daemonset/weftd", "--timeout=60s")
+
+    def install_metrics(self, *environment):
+        """TrafficMetrics, too; `environment`: NAME=VALUE for its Deployment."""
+        self.kubectl("apply", "-k", str(TOP / "deploy" / "metrics"))
+        if environment:
+            self.kubectl("set", "env", *METRICS, *environment)
+        self.await_metrics()
+
+    def await_metrics(self):
+        self.kubectl("rollout", "status", *METRICS, "--timeout=60s")
+        self.kubectl("wait", "--for=condition=Available", "apiservice/" + API_SERVICE, "--timeout=60s")
 
     def apply(self, *objects):
         self.kubectl("apply", "-f", "-", text="\n".join(map(json.dumps, objects)))

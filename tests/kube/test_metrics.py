@@ -6,13 +6,11 @@ import subprocess
 
 import pytest
 
-from installed import HERE, PYTHON, SPACE, TOP, deployment, pod, service, template, thing
+from installed import API_SERVICE, HERE, PYTHON, SPACE, TOP, deployment, pod, service, template, thing
 from mesh import wait_until
 from test_policy import SPLIT, WHOAMI, http_group
 
 BASE = "/apis/metrics.smi-spec.io/v1alpha1"
-API_SERVICE = "v1alpha1.metrics.smi-spec.io"
-METRICS = ("-n", "weft-system", "deployment/weft-metrics")
 # What the client asks of each server: (GETs, which are allowed, POSTs, which are not).
 CALLS = {"dep": (40, 3), "sts": (31, 2), "ds": (26, 1), "rc": (17, 0), "rs": (13, 4), "job": (11, 2), "bare": (9, 1)}
 SPLIT_CALLS = 200
@@ -78,16 +76,9 @@ def shop(kube):
 @pytest.fixture(scope="module", autouse=True)
 def metrics(kube, shop):  # pylint: disable=redefined-outer-name,unused-argument
     """Installed as the README says, but that it looks back on all of the test."""
-    kube.kubectl("apply", "-k", str(TOP / "deploy" / "metrics"))
-    kube.kubectl("set", "env", *METRICS, "WEFT_METRICS_WINDOW=600", "WEFT_METRICS_INTERVAL=1")
-    await_metrics(kube)
+    kube.install_metrics("WEFT_METRICS_WINDOW=600", "WEFT_METRICS_INTERVAL=1")
     yield
     kube.kubectl("delete", "-k", str(TOP / "deploy" / "metrics"))
-
-
-def await_metrics(kube):
-    kube.kubectl("rollout", "status", *METRICS, "--timeout=60s")
-    kube.kubectl("wait", "--for=condition=Available", "apiservice/" + API_SERVICE, "--timeout=60s")
 
 
 def get(kube, path, *options):
@@ -249,6 +240,6 @@ def test_a_new_pod_with_a_new_certificate(kube):
     before = kube.get("apiservice", API_SERVICE)["spec"]["caBundle"]
     kube.kubectl("delete", "pod", "-n", "weft-system", "-l", "app.kubernetes.io/component=metrics", "--wait=true")
     wait_until(lambda: kube.get("apiservice", API_SERVICE)["spec"]["caBundle"] != before, SECONDS, "another caBundle")
-    await_metrics(kube)
+    kube.await_metrics()
     wait_until(lambda: kube.kubectl("get", "--raw", BASE + "/nodes", check=False), SECONDS, "an answer")
     assert get(kube, "")["groupVersion"] == "metrics.smi-spec.io/v1alpha1"

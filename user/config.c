@@ -189,6 +189,19 @@ static int parse_seconds(const char *value, unsigned int *seconds, const char **
 	return err;
 }
 
+static int set_prometheus(struct config *config, const struct config_option *option,
+			  const char *value, const char **wanted)
+{
+	size_t length = strlen(value);
+
+	(void)option;
+	*wanted = "http://HOST:PORT or https://..., without a slash at its end";
+	config->prometheus = value;
+	if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+		return -EINVAL;
+	return value[length - 1] == '/' || length > PATH_MAX ? -EINVAL : 0;
+}
+
 static int set_metrics_window(struct config *config, const struct config_option *option,
 			      const char *value, const char **wanted)
 {
@@ -343,6 +356,9 @@ static const struct config_option options[] = {
 	       set_request_sample),
 	OPTION("request-log-path", "BYTES", "96",
 	       "Bytes of a request's path in an event, 0 to 96; never its query", set_request_path),
+	OPTION("prometheus", "URL", NULL,
+	       "With --role metrics: a Prometheus that scrapes the agents, to be asked instead of them",
+	       set_prometheus),
 	OPTION("metrics-window", "SECONDS", "30",
 	       "With --role metrics: what TrafficMetrics look back on", set_metrics_window),
 	OPTION("metrics-interval", "SECONDS", "5",

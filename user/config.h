@@ -27,6 +27,7 @@ struct config {
 	const char *listen; /* ADDR:PORT or [ADDR]:PORT */
 	const char *trust_domain;
 	const char *tls_certificate, *tls_key; /* files, NULL = make one */
+	const char *prometheus;		       /* http://HOST:PORT[/PATH], NULL = ask agents */
 	unsigned int metrics_window;	       /* seconds */
 	unsigned int metrics_interval;	       /* seconds */
 	enum log_level log_level;

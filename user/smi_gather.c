@@ -12,6 +12,7 @@
 #include "user/kube_ask.h"
 #include "user/kube_problem.h"
 #include "user/log.h"
+#include "user/smi_prometheus.h"
 #include "user/smi_readings.h"
 
 enum {
@@ -44,7 +45,9 @@ struct agent_peer {
 
 struct smi_gather {
 	uv_loop_t *loop;
-	struct kube_http *http; /* the API server */
+	struct kube_http *http; /* the API server; NULL with a Prometheus */
+	struct kube_http *prometheus;
+	struct kube_ask *query;
 	uv_timer_t find_timer, ask_timer;
 	unsigned int open_handles;
 	double window;
@@ -150,6 +153,56 @@ static char *url_of(struct json_object *pod)
 			     port);
 }
 
+static struct agent_peer *peer_of_instance(struct smi_gather *gather, const char *name)
+{
+	struct agent_peer *peer;
+
+	for (peer = gather->peers; peer; peer = peer->next)
+		if (!strcmp(peer->name, name))
+			return peer;
+	peer = memory_alloc(sizeof(*peer));
+	peer->name = memory_strdup(name);
+	peer->gather = gather;
+	peer->asked = true;
+	peer->next = gather->peers;
+	gather->peers = peer;
+	return peer;
+}
+
+static void on_vector(void *context, const struct kube_outcome *outcome, struct json_object *answer)
+{
+	struct smi_gather *gather = context;
+	const char *error = outcome->error;
+	struct traffic **readings = NULL;
+	struct agent_peer *peer;
+	size_t count, i;
+
+	gather->query = NULL;
+	if (!*error)
+		readings = smi_prometheus_read(answer, &count, &error);
+	kube_problem_set(&gather->problem, error);
+	for (i = 0; readings && i < count; i++) {
+		peer = peer_of_instance(gather, readings[i]->node);
+		smi_readings_add(&peer->readings, readings[i], gather->window);
+		peer->answered_ms = uv_now(gather->loop);
+	}
+	gather->listed |= readings != NULL;
+	free(readings);
+}
+
+static void on_query_timer(uv_timer_t *timer)
+{
+	struct smi_gather *gather = timer->data;
+	const struct kube_call call = {
+		.path = smi_prometheus_path,
+		.idle_ms = ASK_IDLE_MS,
+		.answer_max = ANSWER_MAX,
+	};
+
+	if (!gather->query)
+		gather->query = kube_ask_send(gather->prometheus, &call, on_vector, gather);
+}
+
 static struct agent_peer *peer_find(struct smi_gather *gather, const char *name, const char *url)
 {
 	struct agent_peer *peer;
@@ -244,21 +297,47 @@ static void on_find_timer(uv_timer_t *timer)
 	free(path);
 }
 
-struct smi_gather *smi_gather_new(struct uv_loop_s *loop, struct kube_http *http,
-				  unsigned int window_s, unsigned int interval_s)
+static struct smi_gather *gather_new(uv_loop_t *loop, unsigned int window_s,
+				     unsigned int interval_s)
 {
 	struct smi_gather *gather = memory_alloc(sizeof(*gather));
 
 	gather->loop = loop;
-	gather->http = http;
 	gather->window = window_s;
 	gather->interval_ms = interval_s * 1000;
-	gather->problem.what = "the agents' pods cannot be listed";
 	uv_timer_init(loop, &gather->find_timer);
 	uv_timer_init(loop, &gather->ask_timer);
 	gather->open_handles = 2;
 	gather->find_timer.data = gather;
 	gather->ask_timer.data = gather;
+	return gather;
+}
+
+int smi_gather_new_prometheus(struct uv_loop_s *loop, struct kube_config *prometheus,
+			      unsigned int window_s, unsigned int interval_s,
+			      struct smi_gather **result)
+{
+	struct kube_http *http;
+	struct smi_gather *gather;
+	int err = kube_http_new(loop, prometheus, &http);
+
+	if (err)
+		return err;
+	gather = gather_new(loop, window_s, interval_s);
+	gather->prometheus = http;
+	gather->problem.what = "Prometheus cannot be asked";
+	uv_timer_start(&gather->ask_timer, on_query_timer, 0, gather->interval_ms);
+	*result = gather;
+	return 0;
+}
+
+struct smi_gather *smi_gather_new(struct uv_loop_s *loop, struct kube_http *http,
+				  unsigned int window_s, unsigned int interval_s)
+{
+	struct smi_gather *gather = gather_new(loop, window_s, interval_s);
+
+	gather->http = http;
+	gather->problem.what = "the agents' pods cannot be listed";
 	uv_timer_start(&gather->find_timer, on_find_timer, 0, 0);
 	uv_timer_start(&gather->ask_timer, on_ask_timer, gather->interval_ms, gather->interval_ms);
 	return gather;
@@ -279,6 +358,8 @@ void smi_gather_free(struct smi_gather *gather)
 	if (!gather)
 		return;
 	kube_ask_cancel(gather->find);
+	kube_ask_cancel(gather->query);
+	kube_http_free(gather->prometheus);
 	while ((peer = gather->peers)) {
 		gather->peers = peer->next;
 		peer_free(peer);
@@ -292,7 +373,8 @@ const char *smi_gather_not_ready(const struct smi_gather *gather)
 	const struct agent_peer *peer;
 
 	if (!gather->listed)
-		return "the agents are not known yet";
+		return gather->prometheus ? "Prometheus has not answered yet" :
+					    "the agents are not known yet";
 	for (peer = gather->peers; peer; peer = peer->next)
 		if (!peer->asked)
 			return "not every agent has been asked yet";

@@ -123,6 +123,22 @@ static int open_api_server(struct smi_role *role)
 	return err ? fail("reach the API server", strerror(-err)) : 0;
 }
 
+/* From the agents, or from a Prometheus. */
+static int open_gather(struct smi_role *role)
+{
+	const struct config *config = role->config;
+	struct kube_config prometheus = { 0 };
+
+	if (!config->prometheus) {
+		role->gather = smi_gather_new(&role->loop, role->http, config->metrics_window,
+					      config->metrics_interval);
+		return 0;
+	}
+	prometheus.server = memory_strdup(config->prometheus);
+	return smi_gather_new_prometheus(&role->loop, &prometheus, config->metrics_window,
+					 config->metrics_interval, &role->gather);
+}
+
 static int start(struct smi_role *role)
 {
 	static const int numbers[SIGNALS] = { SIGTERM, SIGINT };
@@ -147,8 +163,9 @@ static int start(struct smi_role *role)
 				  &role->certificate);
 	if (err)
 		return fail("read the serving certificate", strerror(-err));
-	role->gather = smi_gather_new(&role->loop, role->http, config->metrics_window,
-				      config->metrics_interval);
+	err = open_gather(role);
+	if (err)
+		return fail("reach Prometheus", strerror(-err));
 	role->auth = smi_auth_new(&role->loop, role->http, on_changed, role);
 	role->api = smi_api_new(role->http, role->gather, role->auth);
 	return 0;

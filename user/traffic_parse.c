@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "policy/memory.h"
-#include "policy/reason.h"
 #include "user/json_text.h"
 #include "user/traffic.h"
 #include "user/traffic_internal.h"
+#include "user/traffic_names.h"
 
 struct parsing {
 	struct traffic *traffic;
@@ -42,45 +42,6 @@ static size_t list_length(struct json_object *list)
 {
 	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
-
-/* The value that has this name, 0 when none has. */
-static unsigned int named(const char *text, const char *(*name)(unsigned int value),
-			  unsigned int count)
-{
-	unsigned int i;
-
-	for (i = 0; i < count; i++)
-		if (!strcmp(name(i), text))
-			return i;
-	return 0;
-}
-
-static const char *reason_of(unsigned int value)
-{
-	return reason_name(value);
-}
-
-static const char *verdict_of(unsigned int value)
-{
-	return verdict_name(value);
-}
-
-static const char *hook_of(unsigned int value)
-{
-	return hook_name(value);
-}
-
-static const char *reporter_of(unsigned int value)
-{
-	return reporter_name(value);
-}
-
-static const char *protocol_of(unsigned int value)
-{
-	return protocol_name((uint8_t)value);
-}
-
-enum { NAMED_MAX = 256 };
 
 static const struct traffic_end *end_at(struct parsing *parsing, struct json_object *json,
 					const char *name)
@@ -119,8 +80,8 @@ static void parse_edge(struct parsing *parsing, struct json_object *json)
 	edge = traffic_add_edge(parsing->traffic);
 	edge->source = source;
 	edge->destination = destination;
-	edge->reporter = named(json_text_of(json, "reporter"), reporter_of, NAMED_MAX);
-	edge->proto = (uint8_t)named(json_text_of(json, "protocol"), protocol_of, NAMED_MAX);
+	edge->reporter = traffic_reporter_of(json_text_of(json, "reporter"));
+	edge->proto = traffic_protocol_of(json_text_of(json, "protocol"));
 	edge->port = (uint16_t)number(json, "port");
 	edge->service = memory_strdup(json_text_of(json, "service"));
 	edge->backend = memory_strdup(json_text_of(json, "backend"));
@@ -186,10 +147,10 @@ static void parse_denials(struct parsing *parsing, struct json_object *json)
 	denials = traffic_add_denials(parsing->traffic);
 	denials->source = source;
 	denials->destination = destination;
-	denials->reason = named(json_text_of(json, "reason"), reason_of, NAMED_MAX);
-	denials->action = named(json_text_of(json, "verdict"), verdict_of, NAMED_MAX);
-	denials->hook = named(json_text_of(json, "hook"), hook_of, NAMED_MAX);
-	denials->proto = (uint8_t)named(json_text_of(json, "protocol"), protocol_of, NAMED_MAX);
+	denials->reason = traffic_reason_of(json_text_of(json, "reason"));
+	denials->action = traffic_verdict_of(json_text_of(json, "verdict"));
+	denials->hook = traffic_hook_of(json_text_of(json, "hook"));
+	denials->proto = traffic_protocol_of(json_text_of(json, "protocol"));
 	denials->count = number(json, "count");
 }
 

@@ -121,6 +121,7 @@ static void on_events_tick(uv_timer_t *timer)
 
 	maps_events_drain(agent->events);
 	telemetry_tick(agent->telemetry);
+	live_tick(agent);
 }
 
 static void on_event(const struct weft_event *event, void *context)
@@ -436,6 +437,7 @@ static void stop(struct agent *agent)
 	server_free(agent->server);
 	close_loop(agent);
 	maps_events_close(agent->events);
+	readings_clear(&agent->live.readings);
 	telemetry_free(agent->telemetry);
 	past_free(agent->past);
 	pods_free(agent->pods);

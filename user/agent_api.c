@@ -14,7 +14,7 @@
 
 enum { EVENTS_DEFAULT = 1000, EVENTS_MAX = 8192 };
 
-static void answer_text(struct server_response *response, unsigned int status, char *text)
+void answer_text(struct server_response *response, unsigned int status, char *text)
 {
 	response->status = status;
 	response->content_type = "text/plain; charset=utf-8";
@@ -22,8 +22,7 @@ static void answer_text(struct server_response *response, unsigned int status, c
 	response->length = strlen(text);
 }
 
-/* Takes the reference. */
-static void answer_json(struct server_response *response, struct json_object *json)
+void answer_json(struct server_response *response, struct json_object *json)
 {
 	const char *text = json_object_to_json_string_ext(
 		json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
@@ -316,15 +315,13 @@ static void handle_traffic(const struct server_request *request, struct server_r
 			   void *context)
 {
 	const struct agent *agent = context;
-	struct traffic *traffic = traffic_read(loader_maps(agent->loader), agent->names,
-					       agent->store, agent->config->node);
+	struct traffic *traffic = agent_read_traffic(agent);
 
 	(void)request;
 	if (!traffic) {
 		answer_text(response, 500, memory_strdup("the maps cannot be read\n"));
 		return;
 	}
-	traffic->findings = agent->findings.count;
 	answer_json(response, traffic_to_json(traffic));
 	traffic_free(traffic);
 }
@@ -334,5 +331,6 @@ const struct server_route agent_routes[] = {
 	{ "/metrics", handle_metrics },	   { "/v1/status", handle_status },
 	{ "/v1/objects", handle_objects }, { "/v1/findings", handle_findings },
 	{ "/v1/events", handle_events },   { "/v1/tap", handle_tap },
-	{ "/v1/traffic", handle_traffic }, { NULL, NULL },
+	{ "/v1/traffic", handle_traffic }, { "/v1/topology", live_handle_topology },
+	{ "/ui", live_handle_ui },	   { NULL, NULL },
 };

@@ -10,10 +10,14 @@
 #include "user/hostnet.h"
 #include "user/past.h"
 #include "user/pods.h"
+#include "user/readings.h"
 #include "user/reconcile.h"
 #include "user/server.h"
 #include "user/source.h"
 #include "user/telemetry.h"
+
+struct json_object;
+struct traffic;
 
 /* An interface that has, should have, or had our programs. */
 struct attachment {
@@ -36,6 +40,12 @@ struct stranger {
 	char *uid;
 	uint64_t since_ns;
 	bool told; /* it is a finding */
+};
+
+/* Readings of the counters, while somebody looks. */
+struct live {
+	struct readings readings;
+	uint64_t asked_ns, read_ns; /* when last */
 };
 
 enum agent_signal { AGENT_SIGTERM, AGENT_SIGINT, AGENT_SIGHUP, AGENT_SIGNALS };
@@ -73,6 +83,7 @@ struct agent {
 	enum pod_edges pod_edges;
 	struct maps_events *events;
 	struct server *server;
+	struct live live;
 	struct source *source;
 
 	/* What has to be done before the loop waits again. */
@@ -190,7 +201,21 @@ void agent_collect_findings(struct agent *agent);
 void agent_report(void *context, struct source_report *report);
 void agent_free_findings(struct agent *agent);
 
+/* agent_live.c */
+/* NULL when the maps cannot be read. */
+struct traffic *agent_read_traffic(const struct agent *agent);
+/* Several times a second: forgets the readings when nobody has asked for a while. */
+void live_tick(struct agent *agent);
+void live_handle_topology(const struct server_request *request, struct server_response *response,
+			  void *context);
+void live_handle_ui(const struct server_request *request, struct server_response *response,
+		    void *context);
+
 /* agent_api.c */
+/* Takes `text`, which is malloc'ed. */
+void answer_text(struct server_response *response, unsigned int status, char *text);
+/* Takes the reference. */
+void answer_json(struct server_response *response, struct json_object *json);
 extern const struct server_route agent_routes[];
 
 #endif /* WEFT_USER_AGENT_STATE_H */

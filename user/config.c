@@ -72,6 +72,15 @@ static int set_kube_feedback(struct config *config, const struct config_option *
 	return strcmp(value, "on") && strcmp(value, "off") ? -EINVAL : 0;
 }
 
+static int set_ui(struct config *config, const struct config_option *option, const char *value,
+		  const char **wanted)
+{
+	(void)option;
+	*wanted = "'on' or 'off'";
+	config->ui = !strcmp(value, "on");
+	return strcmp(value, "on") && strcmp(value, "off") ? -EINVAL : 0;
+}
+
 static bool is_name(const char *text, size_t size, const char *others)
 {
 	size_t len = strlen(text), i;
@@ -343,6 +352,9 @@ static const struct config_option options[] = {
 	       set_cgroup),
 	OPTION("listen", "ADDR:PORT", "127.0.0.1:9464",
 	       "Where /metrics, /healthz, /readyz and /v1 are served", set_listen),
+	OPTION("ui", "on|off", "on",
+	       "The page at /ui, which shows what /metrics, /v1/topology and /v1/findings do",
+	       set_ui),
 	OPTION("trust-domain", "NAME", "cluster.local",
 	       "Trust domain of the SPIFFE identities in IdentityBindings", set_trust_domain),
 	OPTION("max-head", "BYTES", "16384",

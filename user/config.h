@@ -21,6 +21,7 @@ struct config {
 	const char *manifests;	/* folder, NULL unless source is dir */
 	const char *kubeconfig; /* file; NULL = what a pod is given */
 	bool kube_feedback;	/* Events, the Node's annotation */
+	bool ui;		/* the page at /ui */
 	const char *node;
 	const char *bpffs;  /* absolute */
 	const char *cgroup; /* absolute; NULL = find the cgroup2 mount */

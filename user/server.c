@@ -111,6 +111,15 @@ void server_answer(struct server_pending *pending, struct server_response *respo
 	server_run(listener);
 }
 
+/* What a browser may do with a page. */
+static void server_protect(struct MHD_Response *reply, const char *policy)
+{
+	MHD_add_response_header(reply, "Content-Security-Policy", policy);
+	MHD_add_response_header(reply, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(reply, "Referrer-Policy", "no-referrer");
+	MHD_add_response_header(reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+}
+
 static enum MHD_Result server_reply(struct MHD_Connection *connection,
 				    struct server_response *response)
 {
@@ -124,6 +133,8 @@ static enum MHD_Result server_reply(struct MHD_Connection *connection,
 		return MHD_NO;
 	}
 	MHD_add_response_header(reply, MHD_HTTP_HEADER_CONTENT_TYPE, response->content_type);
+	if (response->content_policy)
+		server_protect(reply, response->content_policy);
 	if (response->status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(reply, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	result = MHD_queue_response(connection, response->status, reply);

@@ -14,6 +14,7 @@ struct server_response {
 	const char *content_type; /* static string */
 	char *body;		  /* malloc'ed; the server frees it */
 	size_t length;
+	const char *content_policy; /* of a page: Content-Security-Policy, static; NULL: none */
 };
 
 /* Value of a query argument of the request in progress, NULL when absent. */

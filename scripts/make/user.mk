@@ -19,6 +19,8 @@ $(BUILD)/lib%.a:
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(call objects,$(LOADER_SRC)): | $(BPF_SKEL)
+# The page is part of the agent.
+$(call objects,user/ui_page.c): user/ui/index.html
 
 LDLIBS_BPF := $(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null) -lelf -lz
 LDLIBS_CORE = $(shell $(PKG_CONFIG) --libs $(LIBS_CORE)) $(LDLIBS_BPF)

@@ -84,17 +84,14 @@ static int agent_fetch(const char *url, char **body, size_t *length, char error[
 	return agent_explain(code, status, url, *body, error);
 }
 
-int agent_get(const struct weft_config *config, const char *path, struct json_object **json,
-	      char error[AGENT_ERROR_LEN])
+int agent_get_url(const char *url, struct json_object **json, char error[AGENT_ERROR_LEN])
 {
 	struct json_tokener *tokener;
 	char *body = NULL;
 	size_t length = 0;
-	char *url;
 	int result;
 
 	*json = NULL;
-	url = memory_printf("http://%.*s%s", (int)sizeof(config->listen), config->listen, path);
 	result = agent_fetch(url, &body, &length, error);
 	if (result)
 		goto out;
@@ -109,6 +106,16 @@ int agent_get(const struct weft_config *config, const char *path, struct json_ob
 	}
 out:
 	free(body);
+	return result;
+}
+
+int agent_get(const struct weft_config *config, const char *path, struct json_object **json,
+	      char error[AGENT_ERROR_LEN])
+{
+	char *url =
+		memory_printf("http://%.*s%s", (int)sizeof(config->listen), config->listen, path);
+	int result = agent_get_url(url, json, error);
+
 	free(url);
 	return result;
 }

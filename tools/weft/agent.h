@@ -20,6 +20,8 @@ int agent_config(const struct cli *cli, struct weft_config *config);
  */
 int agent_get(const struct weft_config *config, const char *path, struct json_object **json,
 	      char error[AGENT_ERROR_LEN]);
+/* The same, of any agent: http://ADDRESS:PORT/PATH. */
+int agent_get_url(const char *url, struct json_object **json, char error[AGENT_ERROR_LEN]);
 
 /*
  * GET /v1/status, as above. -EPROTO also when the agent that answers is not the one that wrote

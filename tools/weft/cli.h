@@ -15,6 +15,7 @@ enum cli_exit {
 
 struct cli {
 	const char *root;		/* --bpffs */
+	const char *format;		/* -o */
 	bool json;			/* -o json */
 	bool follow;			/* events --follow */
 	unsigned int limit;		/* events --limit */
@@ -24,7 +25,13 @@ struct cli {
 	const char **headers;		/* explain --header, as given */
 	int header_count;
 	bool denied; /* tap --denied */
-	int argc;    /* the command and its own arguments */
+	/* top, edges, topology */
+	const char *name_space; /* NULL = all */
+	unsigned int interval;	/* seconds */
+	bool once;		/* top */
+	const char **agents;	/* --agent, as given */
+	int agent_count;
+	int argc; /* the command and its own arguments */
 	char **argv;
 };
 
@@ -43,6 +50,9 @@ int command_explain(const struct cli *cli);
 int command_get(const struct cli *cli);
 int command_events(const struct cli *cli);
 int command_tap(const struct cli *cli);
+int command_top(const struct cli *cli);
+int command_edges(const struct cli *cli);
+int command_topology(const struct cli *cli);
 int command_detach(const struct cli *cli);
 int command_regex(const struct cli *cli);
 

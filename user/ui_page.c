@@ -50,7 +50,7 @@ const char *ui_page_policy(void)
 		return NULL;
 	snprintf(policy, sizeof(policy),
 		 "default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; "
-		 "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+		 "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
 		 "frame-ancestors 'none'",
 		 style, script);
 	return policy;

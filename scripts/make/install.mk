@@ -14,6 +14,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/weft/playground $(DESTDIR)$(PREFIX)/share/man/man8
 	$(Q)install -m 755 $(BUILD)/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
 	$(Q)install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	$(Q)ln -sf weft $(DESTDIR)$(PREFIX)/bin/kubectl-traffic
 	$(Q)cp -R --no-preserve=ownership tools/playground/. $(DESTDIR)$(PREFIX)/lib/weft/playground/
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/weft/playground/__pycache__
 	$(Q)ln -sf ../lib/weft/playground/weft-playground $(DESTDIR)$(PREFIX)/bin/weft-playground
@@ -21,7 +22,7 @@ install: all
 
 uninstall:
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/sbin/weftd $(DESTDIR)$(PREFIX)/bin/weft \
-		$(DESTDIR)$(PREFIX)/bin/weft-playground \
+		$(DESTDIR)$(PREFIX)/bin/weft-playground $(DESTDIR)$(PREFIX)/bin/kubectl-traffic \
 		$(MAN:man/%=$(DESTDIR)$(PREFIX)/share/man/man8/%)
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/weft
 

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *cli_name = "weft";
+
 int cli_fail(const char *format, ...)
 {
 	va_list arguments;
 
 	fflush(stdout);
-	fputs("weft: ", stderr);
+	fprintf(stderr, "%s: ", cli_name);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);

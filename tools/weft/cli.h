@@ -56,6 +56,8 @@ int command_topology(const struct cli *cli);
 int command_detach(const struct cli *cli);
 int command_regex(const struct cli *cli);
 
+/* What the command is called in complaints. */
+extern const char *cli_name;
 /* One line on stderr, "weft: ...". Returns CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

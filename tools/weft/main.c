@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tools/weft/cli.h"
+#include "tools/weft/kubectl.h"
 #include "tools/weft/options.h"
 
 static const struct command commands[] = {
@@ -87,7 +88,23 @@ static int run_command(const struct cli *cli)
 	return options_check(cli, command) ? command->run(cli) : CLI_FAILED;
 }
 
-int main(int argc, char **argv)
+/* A full disk behind a redirection is a failure like any other. */
+static int finish(int status)
+{
+	if (fflush(stdout) || ferror(stdout))
+		return cli_fail("cannot write the output: %s", strerror(errno));
+	return status;
+}
+
+/* Installed under a second name, this is a plugin of kubectl. */
+static bool is_plugin(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !strcmp(slash ? slash + 1 : path, "kubectl-traffic");
+}
+
+static int run_weft(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = cli_options,
@@ -108,9 +125,6 @@ int main(int argc, char **argv)
 	};
 	int status = CLI_FAILED;
 
-	/* As any tool in a pipe, also below a parent that ignores the signal. */
-	signal(SIGPIPE, SIG_DFL);
-	argp_err_exit_status = CLI_FAILED;
 	argp_parse(&argp, argc, argv, 0, NULL, &cli);
 	if (cli.argc)
 		status = run_command(&cli);
@@ -119,8 +133,14 @@ int main(int argc, char **argv)
 	free(cli.argv);
 	free(cli.headers);
 	free(cli.agents);
-	/* A full disk behind a redirection is a failure like any other. */
-	if (fflush(stdout) || ferror(stdout))
-		status = cli_fail("cannot write the output: %s", strerror(errno));
 	return status;
+}
+
+int main(int argc, char **argv)
+{
+	/* As any tool in a pipe, also below a parent that ignores the signal. */
+	signal(SIGPIPE, SIG_DFL);
+	argp_err_exit_status = CLI_FAILED;
+	return finish(argc && is_plugin(argv[0]) ? kubectl_main(argc, argv) :
+						   run_weft(argc, argv));
 }

@@ -44,7 +44,7 @@ void tap_print_request(struct json_object *event)
 		printf(" %s", json_text(event, "reason"));
 }
 
-static void print_event(struct json_object *event)
+void tap_print_event(struct json_object *event)
 {
 	printf("%s %-10s", json_text(event, "time"), json_text(event, "type"));
 	reader_print_ends(event);
@@ -62,14 +62,12 @@ static void put_argument(FILE *query, const char *name, const char *value)
 			(unsigned char)*value);
 }
 
-int command_tap(const struct cli *cli)
+char *tap_path(const struct cli *cli)
 {
-	struct reader reader = { .cli = cli, .filtered = true, .print = print_event };
 	size_t length;
 	char *arguments;
 	FILE *query = open_memstream(&arguments, &length);
 	char *path;
-	int status;
 
 	put_argument(query, "from", cli->from);
 	put_argument(query, "to", cli->to);
@@ -79,9 +77,18 @@ int command_tap(const struct cli *cli)
 	put_argument(query, "denied", cli->denied ? "1" : NULL);
 	fclose(query);
 	path = memory_printf("/v1/tap%s", arguments);
+	free(arguments);
+	return path;
+}
+
+int command_tap(const struct cli *cli)
+{
+	struct reader reader = { .cli = cli, .filtered = true, .print = tap_print_event };
+	char *path = tap_path(cli);
+	int status;
+
 	reader.path = path;
 	status = reader_run(&reader, 0, true);
 	free(path);
-	free(arguments);
 	return status;
 }

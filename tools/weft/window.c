@@ -18,13 +18,13 @@
 static struct traffic *take_answer(int result, struct json_object *json, const char *name,
 				   const char *error)
 {
-	struct traffic *traffic = NULL;
+	struct traffic *traffic = result ? NULL : traffic_from_json(json, &error);
 
-	if (!result)
-		traffic = traffic_from_json(json, &error);
 	json_object_put(json);
-	if (!traffic && name)
-		cli_fail("%s: %s", name, error);
+	if (!traffic && name && result)
+		cli_fail("%s", error);
+	else if (!traffic && name)
+		cli_fail("%s: no answer of an agent: %s", name, error);
 	return traffic;
 }
 

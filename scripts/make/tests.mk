@@ -48,6 +48,9 @@ $(BUILD)/obj/tests/unit/regex_re2.o: tests/unit/regex_re2.cc
 $(BUILD)/tests/unit/test_regex_differential: $(BUILD)/obj/tests/unit/regex_re2.o
 $(BUILD)/tests/unit/test_regex_differential: ORACLES := -lre2 -lpcre2-8 -lstdc++
 
+# What the command line draws.
+$(BUILD)/tests/unit/test_graph: $(call objects,$(patsubst %,tools/weft/%.c,graph words canvas layout draw_text draw_dot draw_svg))
+
 # What end-to-end tests run in pods, each a program of one file. Without sanitizers: not under test.
 E2E_BIN := $(patsubst %.c,$(BUILD)/%,$(filter-out %.bpf.c,$(wildcard tests/e2e/*.c)))
 E2E_BPF := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/e2e/*.bpf.c))

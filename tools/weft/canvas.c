@@ -113,17 +113,28 @@ static void print_cell(const struct canvas_cell *cell, bool utf8, FILE *out)
 		fputc('|', out);
 }
 
+/* Where a line ends. */
+static size_t end_of(const struct canvas *canvas, size_t y)
+{
+	size_t end;
+
+	for (end = canvas->width; end; end--) {
+		const struct canvas_cell *cell = cell_at(canvas, end - 1, y);
+
+		if (cell->sides || (cell->letter && cell->letter != ' '))
+			break;
+	}
+	return end;
+}
+
 void canvas_print(const struct canvas *canvas, bool utf8, FILE *out)
 {
-	size_t x, y, end;
+	size_t height = canvas->height, x, y, end;
 
-	for (y = 0; y < canvas->height; y++) {
-		for (end = canvas->width; end; end--) {
-			const struct canvas_cell *cell = cell_at(canvas, end - 1, y);
-
-			if (cell->sides || (cell->letter && cell->letter != ' '))
-				break;
-		}
+	while (height && !end_of(canvas, height - 1))
+		height--;
+	for (y = 0; y < height; y++) {
+		end = end_of(canvas, y);
 		for (x = 0; x < end; x++)
 			print_cell(cell_at(canvas, x, y), utf8, out);
 		fputc('\n', out);

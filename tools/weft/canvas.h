@@ -30,7 +30,7 @@ void canvas_box(struct canvas *canvas, size_t x, size_t y, size_t width, size_t 
 /* At most `most` characters; of what is no visible ASCII, which no name has, '?' is left. */
 void canvas_words(struct canvas *canvas, size_t x, size_t y, const char *words, size_t most);
 
-/* Without spaces at line ends. */
+/* Without spaces at line ends, and empty lines at the end. */
 void canvas_print(const struct canvas *canvas, bool utf8, FILE *out);
 
 #endif /* WEFT_TOOLS_CANVAS_H */

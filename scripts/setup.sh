@@ -81,7 +81,7 @@ packages() {
 		echo libcmocka-dev libpcre2-dev libre2-dev g++ "$(clang_runtime)" python3-pytest \
 			nginx-light apache2-bin haproxy nodejs wrk apache2-utils python3-requests nftables \
 			curl openssl netcat-openbsd socat ethtool tcpdump iputils-ping jq git clang-format shellcheck \
-			man-db groff-base
+			man-db groff-base chromium
 		;;
 	bench)
 		echo wrk nginx-light haproxy openssl curl socat python3-pip

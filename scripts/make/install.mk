@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installation below $(DESTDIR)$(PREFIX), help, and cleaning.
 MAN := $(wildcard man/*.[1-8])
+man_folder = $(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $(1)))
+man_place = $(call man_folder,$(1))/$(notdir $(1))
+MAN_FOLDERS = $(sort $(foreach page,$(MAN),$(call man_folder,$(page))))
 PLAYGROUND := $(wildcard tools/playground/*)
 
 .PHONY: install uninstall clean help image
@@ -11,19 +14,19 @@ image: all
 
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
-		$(DESTDIR)$(PREFIX)/lib/weft/playground $(DESTDIR)$(PREFIX)/share/man/man8
+		$(DESTDIR)$(PREFIX)/lib/weft/playground $(MAN_FOLDERS)
 	$(Q)install -m 755 $(BUILD)/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
 	$(Q)install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
 	$(Q)ln -sf weft $(DESTDIR)$(PREFIX)/bin/kubectl-traffic
 	$(Q)cp -R --no-preserve=ownership tools/playground/. $(DESTDIR)$(PREFIX)/lib/weft/playground/
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/weft/playground/__pycache__
 	$(Q)ln -sf ../lib/weft/playground/weft-playground $(DESTDIR)$(PREFIX)/bin/weft-playground
-	$(Q)install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man8/
+	$(Q)$(foreach page,$(MAN),install -m 644 $(page) $(call man_place,$(page)) &&) true
 
 uninstall:
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/sbin/weftd $(DESTDIR)$(PREFIX)/bin/weft \
 		$(DESTDIR)$(PREFIX)/bin/weft-playground $(DESTDIR)$(PREFIX)/bin/kubectl-traffic \
-		$(MAN:man/%=$(DESTDIR)$(PREFIX)/share/man/man8/%)
+		$(foreach page,$(MAN),$(call man_place,$(page)))
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/weft
 
 clean:

@@ -15,6 +15,9 @@ BUILD = pathlib.Path(os.environ.get("WEFT_BUILD", TOP / "build")).resolve()
 PROGRAMS = {
     "weftd": [os.environ.get("WEFTD", BUILD / "weftd")],
     "weft": [os.environ.get("WEFT", BUILD / "weft")],
+    # the plugin is known by its name
+    "kubectl-traffic": ["bash", "-c", 'exec -a kubectl-traffic "$0" "$@"',
+                        os.environ.get("WEFT", BUILD / "weft")],
     "weft-playground": ["/usr/bin/python3", TOP / "tools/playground/weft-playground"],
 }
 MAN = sorted((TOP / "man").glob("*.[1-8]"))
@@ -38,7 +41,7 @@ def help_of(program):
 
 def page_of(program):
     """The source of a page with its escapes undone; fonts are taken away."""
-    text = read(TOP / "man" / (program + ".8"))
+    text = read(next(page for page in MAN if page.stem == program))
     text = re.sub(r"\\f[BIRP]", "", text).replace("\\-", "-").replace("\\&", "")
     # of macros with alternating fonts the arguments are one text
     text = re.sub(r"(?m)^\.(BR|BI|RB|RI|IR|IB) (.*)$",
@@ -60,7 +63,7 @@ def test_page_and_help_name_the_same_options(program):
     assert helped - usual, "no options found in --help"
     assert helped - usual <= paged, "--help has, the manual page has not"
     # a page may show options of other programs in examples only
-    assert {o for o in paged - helped - usual if o.startswith("--")} <= {"--source", "--net"}, \
+    assert {o for o in paged - helped - usual if o.startswith("--")} <= {"--source", "--net", "--raw"}, \
         "the manual page has, --help has not"
 
 

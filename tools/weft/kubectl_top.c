@@ -10,7 +10,7 @@
 #include "tools/weft/graph.h"
 #include "tools/weft/kubectl.h"
 #include "tools/weft/output.h"
-#include "tools/weft/smi_metrics.h"
+#include "tools/weft/trafficmetrics.h"
 #include "tools/weft/words.h"
 
 static const char api[] = "/apis/metrics.smi-spec.io/v1alpha1";
@@ -109,7 +109,7 @@ static void put(struct json_object *row, const char *key, char *text)
 	free(text);
 }
 
-static void put_metrics(struct json_object *row, const struct smi_metrics *metrics)
+static void put_metrics(struct json_object *row, const struct trafficmetrics *metrics)
 {
 	uint64_t count = metrics->succeeded + metrics->failed;
 	char *rate = words_rate(count, metrics->window);
@@ -138,12 +138,13 @@ static void print_rows(struct json_object *list, bool with_namespaces)
 		METRIC_COLUMNS,
 	};
 	struct json_object *rows = json_object_new_array(), *items = json_list(list, "items"), *row;
-	struct smi_metrics metrics;
+	struct trafficmetrics metrics;
 	size_t i;
 
 	for (i = 0; i < json_list_length(items); i++) {
 		/* What it is called for, not what it calls. */
-		if (!smi_metrics_read(json_object_array_get_idx(items, i), &metrics) || metrics.to)
+		if (!trafficmetrics_read(json_object_array_get_idx(items, i), &metrics) ||
+		    metrics.to)
 			continue;
 		row = json_object_new_object();
 		json_put_string(row, "namespace", metrics.resource.name_space);
@@ -181,7 +182,7 @@ int kubectl_top(struct kubectl *kubectl)
 	return CLI_OK;
 }
 
-static size_t add_node(struct graph *graph, const struct smi_resource *resource)
+static size_t add_node(struct graph *graph, const struct trafficmetrics_resource *resource)
 {
 	size_t i;
 
@@ -197,7 +198,7 @@ static size_t add_node(struct graph *graph, const struct smi_resource *resource)
 	return i;
 }
 
-static enum graph_look look_of(const struct smi_metrics *metrics)
+static enum graph_look look_of(const struct trafficmetrics *metrics)
 {
 	uint64_t count = metrics->succeeded + metrics->failed;
 	double success = count ? (double)metrics->succeeded / (double)count : 1;
@@ -213,7 +214,7 @@ struct edges {
 	struct json_object *rows;
 };
 
-static void add_edge(struct edges *edges, const struct smi_metrics *metrics)
+static void add_edge(struct edges *edges, const struct trafficmetrics *metrics)
 {
 	struct graph *graph = &edges->graph;
 	size_t resource, other, from, to, i;
@@ -246,7 +247,7 @@ static void add_edge(struct edges *edges, const struct smi_metrics *metrics)
 /* First what the called end says: it answered. */
 static void add_lists(struct edges *edges, struct json_object **lists, size_t count)
 {
-	struct smi_metrics metrics;
+	struct trafficmetrics metrics;
 	size_t i, k;
 	int round;
 
@@ -255,8 +256,8 @@ static void add_lists(struct edges *edges, struct json_object **lists, size_t co
 			struct json_object *items = json_list(lists[i], "items");
 
 			for (k = 0; k < json_list_length(items); k++)
-				if (smi_metrics_read(json_object_array_get_idx(items, k),
-						     &metrics) &&
+				if (trafficmetrics_read(json_object_array_get_idx(items, k),
+							&metrics) &&
 				    metrics.is_client == (round == 1))
 					add_edge(edges, &metrics);
 		}
@@ -268,12 +269,12 @@ static char **edge_paths(const struct resource_type *type, struct json_object *l
 {
 	struct json_object *items = json_list(list, "items");
 	char **paths = memory_alloc((json_list_length(items) + 1) * sizeof(*paths)), *path;
-	struct smi_metrics metrics;
+	struct trafficmetrics metrics;
 	size_t i, k;
 
 	*count = 0;
 	for (i = 0; i < json_list_length(items); i++) {
-		if (!smi_metrics_read(json_object_array_get_idx(items, i), &metrics))
+		if (!trafficmetrics_read(json_object_array_get_idx(items, i), &metrics))
 			continue;
 		path = path_of(type, metrics.resource.name_space, metrics.resource.name, "edges",
 			       NULL);

@@ -141,6 +141,5 @@ int main(int argc, char **argv)
 	/* As any tool in a pipe, also below a parent that ignores the signal. */
 	signal(SIGPIPE, SIG_DFL);
 	argp_err_exit_status = CLI_FAILED;
-	return finish(argc && is_plugin(argv[0]) ? kubectl_main(argc, argv) :
-						   run_weft(argc, argv));
+	return finish(argc && is_plugin(argv[0]) ? kubectl_main(argc, argv) : run_weft(argc, argv));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/weft/smi_metrics.h"
+#include "tools/weft/trafficmetrics.h"
 
 #include <ctype.h>
 #include <json-c/json.h>
@@ -43,7 +43,7 @@ static double factor_of(const struct suffix *suffixes, const char *text, size_t 
 	return -1;
 }
 
-double smi_quantity(const char *text)
+double trafficmetrics_quantity(const char *text)
 {
 	double number, factor;
 	char *end;
@@ -55,7 +55,7 @@ double smi_quantity(const char *text)
 	return factor < 0 ? -1 : number * factor;
 }
 
-double smi_duration(const char *text)
+double trafficmetrics_duration(const char *text)
 {
 	double sum = 0, number, factor;
 	size_t length;
@@ -77,18 +77,19 @@ double smi_duration(const char *text)
 	return sum;
 }
 
-static struct smi_resource read_resource(struct json_object *json, const char *path)
+static struct trafficmetrics_resource read_resource(struct json_object *json, const char *path)
 {
 	struct json_object *resource = json_member(json, path);
 
-	return (struct smi_resource){ json_text(resource, "kind"), json_text(resource, "namespace"),
-				      json_text(resource, "name") };
+	return (struct trafficmetrics_resource){ json_text(resource, "kind"),
+						 json_text(resource, "namespace"),
+						 json_text(resource, "name") };
 }
 
-static void read_metric(struct json_object *metric, struct smi_metrics *metrics)
+static void read_metric(struct json_object *metric, struct trafficmetrics *metrics)
 {
 	const char *name = json_text(metric, "name");
-	double value = smi_quantity(json_text(metric, "value"));
+	double value = trafficmetrics_quantity(json_text(metric, "value"));
 	uint64_t ns;
 
 	if (value < 0)
@@ -107,18 +108,18 @@ static void read_metric(struct json_object *metric, struct smi_metrics *metrics)
 		metrics->p99_ns = ns;
 }
 
-bool smi_metrics_read(struct json_object *json, struct smi_metrics *metrics)
+bool trafficmetrics_read(struct json_object *json, struct trafficmetrics *metrics)
 {
 	struct json_object *list = json_list(json, "metrics");
 	size_t i;
 
-	*metrics = (struct smi_metrics){
+	*metrics = (struct trafficmetrics){
 		.resource = read_resource(json, "resource"),
 		.to = !strcmp(json_text(json, "edge.direction"), "to"),
 		.is_client = !strcmp(json_text(json, "edge.side"), "client"),
 		.edge = read_resource(json, "edge.resource"),
 		.backend = json_text(json, "backend.name"),
-		.window = smi_duration(json_text(json, "window")),
+		.window = trafficmetrics_duration(json_text(json, "window")),
 	};
 	if (!list || !*metrics->resource.name)
 		return false;

@@ -6,7 +6,7 @@
 #include "user/traffic.h"
 
 /* Of the wanted window at most this many readings are kept, one apart. */
-enum { READINGS_PER_WINDOW = 12 };
+enum { READINGS_PER_WINDOW = 8 };
 
 /* A reader that asks now and then is a little early or late. */
 static const double slack = 0.5;

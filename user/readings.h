@@ -10,7 +10,7 @@
 
 struct traffic;
 
-enum { READINGS_MAX = 32 };
+enum { READINGS_MAX = 20 };
 
 /* Zeroed: empty. */
 struct readings {

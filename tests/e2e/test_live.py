@@ -2,6 +2,11 @@
 """Live views of a mesh: /v1/topology, `weft top`, `edges` and `topology`, and the page, compared with
 what clients and servers counted."""
 import json
+import os
+import pty
+import re
+import select
+import signal
 import subprocess
 import time
 import xml.etree.ElementTree
@@ -188,6 +193,27 @@ def test_views_need_no_agent(cluster):
         assert not json.loads(edges)["splits"] and len(elsewhere.splitlines()) == 1
     finally:
         cluster.mesh.agent("a", "start")
+
+
+def test_top_on_a_terminal(cluster):
+    """It goes on, each time on a cleared screen."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(cluster.mesh.command("node", "a", "--", WEFT, "top", "--interval", "1"),
+                               stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    text = b""
+    try:
+        while text.count(b"\x1b[H\x1b[J") < 2:
+            assert select.select([ours], [], [], 10)[0], text
+            text += os.read(ours, 65536)
+            traffic(cluster)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(10)
+        os.close(ours)
+    screen = text.decode().split("\x1b[H\x1b[J")[1].replace("\r", "").splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  a  last \d\.\d s  findings \d+", screen[0]), screen
+    assert screen[2].split()[:3] == ["NAMESPACE", "NAME", "SUCCESS"]
 
 
 def test_shares_of_a_split(cluster):

@@ -354,8 +354,8 @@ static void windows_are_covered(void **state)
 		read_at(&readings, time, time < 1200 ? 30 : 300);
 		assert_in_range(readings.count, 2, READINGS_MAX);
 		if (time > 1030)
-			check_window(&readings, 30, 30, time < 1200 ? 33 : 55);
-		check_window(&readings, 1, 1, time < 1200 ? 3 : 25);
+			check_window(&readings, 30, 30, time < 1200 ? 34 : 68);
+		check_window(&readings, 1, 1, time < 1200 ? 4 : 38);
 	}
 	/* somebody comes back after a while: that is the window then */
 	read_at(&readings, 1700, 300);

@@ -106,6 +106,7 @@ class Browser:
 
     def open(self, url):
         self.call("Page.navigate", url=url)
+        self.wait("location.href === %s && document.readyState === 'complete'" % json.dumps(url))
 
     def value(self, expression):
         """Of a JavaScript expression, as JSON."""

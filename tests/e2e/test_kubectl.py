@@ -133,7 +133,7 @@ def test_topology(plugin):
     assert code == 0 and "NotFound" in error
     drawing, table = out.split("\nEdges\n")
     assert drawing.splitlines()[1].split("|")[1::2] == [
-        " shop/traffic ", " shop/foo   ", " shop/bar   ", " shop/baz   "]
+        " traffic    ", " foo        ", " bar        ", " baz        "]
     assert drawing.splitlines()[1].count("---->") == 3
     rows = [line.split()[:4] for line in table.splitlines()[1:]]
     assert rows == [["shop/traffic", "shop/foo", "100.00%", "1.0rps"],

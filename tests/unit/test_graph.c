@@ -78,38 +78,34 @@ static void the_sketch(void **state)
 
 	(void)state;
 	check_text("ab bc cd dc bd", words, "ascii",
-		   "                                +--------+      +--------+\n"
-		   "                            +-->| bar    |--+-->| baz    |\n"
-		   "                            |   | 9.9rps |  |   | 9.9rps |\n"
-		   "                            |   |        |<-----|        |\n"
-		   "                            |   +--------+  |   +--------+\n"
-		   "                            |               |\n"
-		   "+---------+     +--------+  |               |\n"
-		   "| traffic |---->| foo    |--+---------------+\n"
-		   "| 9.9rps  |     | 9.9rps |\n"
-		   "|         |     |        |\n"
-		   "+---------+     +--------+\n");
+		   "+---------+     +--------+      +--------+\n"
+		   "| traffic |---->| foo    |--+-->| bar    |--+\n"
+		   "| 9.9rps  |     | 9.9rps |  |   | 9.9rps |  |\n"
+		   "|         |     |        |  |   |        |<---+\n"
+		   "+---------+     +--------+  |   +--------+  | |\n"
+		   "                            |               | |\n"
+		   "                            |               | |   +--------+\n"
+		   "                            +---------------+---->| baz    |\n"
+		   "                                              |   | 9.9rps |\n"
+		   "                                              +---|        |\n"
+		   "                                                  +--------+\n");
 }
 
 static void lines_cross_and_meet(void **state)
 {
 	(void)state;
-	/* d is entered on its second line, since a leaves on the first one */
+	/* c and d are entered on the second line, since a and b leave on the first one; b's line
+	 * passes above a's */
 	check_text("ac ad bc bd", NULL, "utf8",
-		   "                  ┌────────┐\n"
-		   "            ┌─┬──>│ c      │\n"
-		   "            │ │   │ 9.9rps │\n"
-		   "            │ │   └────────┘\n"
+		   "┌────────┐        ┌────────┐\n"
+		   "│ a      │──┐     │ c      │\n"
+		   "│ 9.9rps │  ├─┬──>│ 9.9rps │\n"
+		   "└────────┘  │ │   └────────┘\n"
 		   "            │ │\n"
 		   "┌────────┐  │ │   ┌────────┐\n"
-		   "│ a      │──┤ │   │ d      │\n"
-		   "│ 9.9rps │  └─┼──>│ 9.9rps │\n"
-		   "└────────┘    │   └────────┘\n"
-		   "              │\n"
-		   "┌────────┐    │\n"
-		   "│ b      │────┘\n"
-		   "│ 9.9rps │\n"
-		   "└────────┘\n");
+		   "│ b      │────┤   │ d      │\n"
+		   "│ 9.9rps │  └─┴──>│ 9.9rps │\n"
+		   "└────────┘        └────────┘\n");
 	check_text("aa", NULL, "ascii",
 		   "+----------------+\n"
 		   "| a (and itself) |\n"
@@ -155,6 +151,24 @@ static void without_denials(void **state)
 	assert_int_equal(graph.edge_count, 1);
 	assert_string_equal(graph.nodes[graph.edges[0].from].name, "c");
 	graph_clear(&graph);
+}
+
+static void without_the_only_group(void **state)
+{
+	struct graph graph;
+	size_t round, i;
+
+	(void)state;
+	for (round = 0; round < 2; round++) {
+		build(&graph, "ab bc", NULL);
+		for (i = 0; i < 2; i++) {
+			free(graph.nodes[i].group);
+			graph.nodes[i].group = memory_strdup(round && i ? "web" : "shop");
+		}
+		graph_drop_group(&graph);
+		assert_string_equal(graph.nodes[0].group, round ? "shop" : "");
+		graph_clear(&graph);
+	}
 }
 
 static void check_way(const struct layout *layout, const struct layout_edge *edge)
@@ -237,8 +251,11 @@ static void any_graph(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_sketch),	 cmocka_unit_test(lines_cross_and_meet),
-		cmocka_unit_test(hostile_words), cmocka_unit_test(without_denials),
+		cmocka_unit_test(the_sketch),
+		cmocka_unit_test(lines_cross_and_meet),
+		cmocka_unit_test(hostile_words),
+		cmocka_unit_test(without_denials),
+		cmocka_unit_test(without_the_only_group),
 		cmocka_unit_test(any_graph),
 	};
 

@@ -185,6 +185,21 @@ void graph_drop_denials(struct graph *graph)
 	free(place);
 }
 
+void graph_drop_group(struct graph *graph)
+{
+	const char *group = "";
+	size_t i;
+
+	for (i = 0; i < graph->node_count; i++) {
+		if (*group && *graph->nodes[i].group && strcmp(group, graph->nodes[i].group))
+			return;
+		if (*graph->nodes[i].group)
+			group = graph->nodes[i].group;
+	}
+	for (i = 0; i < graph->node_count; i++)
+		*graph->nodes[i].group = '\0';
+}
+
 void graph_clear(struct graph *graph)
 {
 	size_t i;

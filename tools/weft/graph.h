@@ -35,6 +35,8 @@ struct topology;
 void graph_from_topology(struct graph *graph, const struct topology *topology);
 /* Without edges that are denials alone, and nodes that have no other. */
 void graph_drop_denials(struct graph *graph);
+/* Without the names of the groups, when there is one alone. */
+void graph_drop_group(struct graph *graph);
 void graph_clear(struct graph *graph);
 
 /* "namespace/name" where there is a namespace. The caller frees it. */

@@ -5,7 +5,7 @@
 
 #include "policy/memory.h"
 
-enum { LAYOUT_SWEEPS = 8 };
+enum { LAYOUT_SWEEPS = 12, LAYOUT_BEND_WEIGHT = 4 };
 
 enum visit { VISIT_NONE, VISIT_OPEN, VISIT_DONE };
 
@@ -174,18 +174,46 @@ static int compare_wishes(const void *a, const void *b)
 	return left->spot < right->spot ? -1 : 1;
 }
 
+/* Spots of a layer that stand next to each other, without a gap. */
+struct block {
+	double sum, weight; /* of their wishes, each less the places before it in the layer */
+	size_t count;
+};
+
+/*
+ * In the order of their wishes, as close to these as possible (least squares): where wishes are too
+ * close, spots stand next to each other around their mean. Bends insist, so that long edges
+ * are straight.
+ */
 static void place_layer(struct sorting *sorting, size_t layer)
 {
 	struct row *rows = sorting->rows + sorting->layer_begin[layer];
-	size_t count = sorting->layer_begin[layer + 1] - sorting->layer_begin[layer], i;
+	size_t count = sorting->layer_begin[layer + 1] - sorting->layer_begin[layer];
+	struct block *blocks = memory_alloc((count + 1) * sizeof(*blocks));
+	size_t i, k, next = 0, used = 0;
 
 	qsort(rows, count, sizeof(*rows), compare_wishes);
 	for (i = 0; i < count; i++) {
-		rows[i].row = (long)(rows[i].wish < 0 ? rows[i].wish - 0.5 : rows[i].wish + 0.5);
-		if (i && rows[i].row <= rows[i - 1].row)
-			rows[i].row = rows[i - 1].row + 1;
-		sorting->row_of[rows[i].spot] = rows[i].row;
+		double weight = rows[i].spot < sorting->layout->node_count ? 1 : LAYOUT_BEND_WEIGHT;
+		struct block block = { weight * (rows[i].wish - (double)i), weight, 1 };
+
+		for (; used &&
+		       blocks[used - 1].sum / blocks[used - 1].weight >= block.sum / block.weight;
+		     used--) {
+			block.sum += blocks[used - 1].sum;
+			block.weight += blocks[used - 1].weight;
+			block.count += blocks[used - 1].count;
+		}
+		blocks[used++] = block;
 	}
+	for (i = 0; i < used; i++) {
+		double first = blocks[i].sum / blocks[i].weight;
+		long base = (long)(first < 0 ? first - 0.5 : first + 0.5);
+
+		for (k = 0; k < blocks[i].count; k++, next++)
+			sorting->row_of[rows[next].spot] = base + (long)next;
+	}
+	free(blocks);
 }
 
 static void sweep(struct sorting *sorting, bool to_right)

@@ -29,6 +29,7 @@ void topology_draw(struct graph *graph, const char *format)
 		graph_draw_svg(graph, stdout);
 	} else {
 		graph_drop_denials(graph);
+		graph_drop_group(graph);
 		if (graph->node_count)
 			graph_draw_text(graph, is_utf8(), stdout);
 		else

@@ -3,6 +3,7 @@
 what clients and servers counted."""
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -108,12 +109,15 @@ def call(cluster, caller, calls):
 class Views:
     """`weft -o json top` and others on a node, which look twice, some seconds apart."""
 
-    def __init__(self, cluster, where, *commands, seconds=3):
+    def __init__(self, cluster, where, *commands, seconds=5):
         self.processes = [subprocess.Popen(
-            cluster.mesh.command("node", where, "--", WEFT, "--interval", str(seconds), *command),
+            cluster.mesh.command("node", where, "--", "sh", "-c", 'echo $$ >&2; exec "$@"', "view", WEFT,
+                                 "--interval", str(seconds), *command),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for command in commands]
-        # they have looked for the first time
-        time.sleep(1)
+        # they have looked for the first time when they sleep
+        for process in self.processes:
+            place = pathlib.Path("/proc", process.stderr.readline().strip(), "wchan")
+            wait_until(lambda place=place: "nanosleep" in place.read_text(), 20, "the first look")
 
     def texts(self):
         found = []
@@ -156,7 +160,7 @@ def test_views_tell_what_clients_counted(cluster):
     assert_requests(edge(json.loads(twice), "front", "api", 80), 16, 4)
     for text in (top, edges, asked):
         answer = json.loads(text)
-        assert 3 <= answer["window"] < 10 and answer["node"] == "a"
+        assert 5 <= answer["window"] < 10 and answer["node"] == "a"
         found = edge(answer, "front", "api", 80)
         assert found["source"] == {"namespace": "shop", "kind": "Deployment", "name": "front"}
         # requests are counted where they are answered; connections also where they are opened
@@ -185,7 +189,7 @@ def test_views_need_no_agent(cluster):
     cluster.mesh.agent("a", "kill")
     try:
         views = Views(cluster, "a", ("edges", "-o", "json", "-n", "shop"),
-                      ("top", "pods", "-o", "json"), ("edges", "-n", "elsewhere"), seconds=2)
+                      ("top", "pods", "-o", "json"), ("edges", "-n", "elsewhere"), seconds=3)
         traffic(cluster)
         edges, pods, elsewhere = views.texts()
         assert_requests(edge(json.loads(edges), "front", "api", 80), 8, 2)
@@ -217,7 +221,7 @@ def test_top_on_a_terminal(cluster):
 
 
 def test_shares_of_a_split(cluster):
-    views = Views(cluster, "a", ("edges", "-o", "json"), seconds=4)
+    views = Views(cluster, "a", ("edges", "-o", "json"))
     assert call(cluster, "front-1", [[address, 80, ["/200"]] for address in cluster.services["api"]] *
                 40) == [200] * 80
     split, = json.loads(views.texts()[0])["splits"]

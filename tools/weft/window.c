@@ -45,9 +45,9 @@ static struct traffic *ask_agent(const char *url)
 }
 
 /* What the maps do not know: splits by name, findings. Without an agent there are none. */
-static struct traffic *ask_own_agent(const struct maps *maps)
+static void add_told(struct traffic *sum, const struct maps *maps)
 {
-	struct traffic *answer, *told = NULL;
+	struct traffic *answer, *told;
 	struct json_object *json = NULL;
 	char error[AGENT_ERROR_LEN];
 	struct weft_config config;
@@ -55,14 +55,16 @@ static struct traffic *ask_own_agent(const struct maps *maps)
 	int result;
 
 	if (maps_get(maps, MAP_CONFIG, &index, &config))
-		return NULL;
+		return;
 	result = agent_get(&config, "/v1/traffic", &json, error);
 	answer = take_answer(result, json, NULL, error);
-	/* Without counters, which are read from the maps. */
-	if (answer)
-		told = traffic_between(answer, answer);
+	if (!answer)
+		return;
+	/* without counters, which were read from the maps */
+	told = traffic_between(answer, answer);
+	traffic_add(sum, told);
+	traffic_free(told);
 	traffic_free(answer);
-	return told;
 }
 
 static struct traffic *read_maps(const struct window *window)
@@ -94,11 +96,8 @@ bool window_open(struct window *window, const struct cli *cli)
 	size_t i;
 
 	*window = (struct window){ .cli = cli };
-	if (!cli->agent_count) {
-		if (!cli_open_maps(cli, &window->maps))
-			return false;
-		window->told = ask_own_agent(&window->maps);
-	}
+	if (!cli->agent_count && !cli_open_maps(cli, &window->maps))
+		return false;
 	window->count = cli->agent_count ? (size_t)cli->agent_count : 1;
 	window->earlier = memory_alloc(window->count * sizeof(*window->earlier));
 	for (i = 0; i < window->count; i++) {
@@ -128,8 +127,8 @@ struct traffic *window_next(struct window *window, unsigned int seconds)
 		traffic_free(window->earlier[i]);
 		window->earlier[i] = later;
 	}
-	if (sum && window->told)
-		traffic_add(sum, window->told);
+	if (sum && !window->cli->agent_count)
+		add_told(sum, &window->maps);
 	return sum;
 }
 
@@ -140,7 +139,6 @@ void window_close(struct window *window)
 	for (i = 0; i < window->count; i++)
 		traffic_free(window->earlier[i]);
 	free(window->earlier);
-	traffic_free(window->told);
 	if (!window->cli->agent_count)
 		maps_close(&window->maps);
 }

@@ -14,7 +14,6 @@ struct window {
 	struct maps maps;	  /* open unless agents are asked */
 	struct traffic **earlier; /* by agent; one for the maps; NULL: it did not answer */
 	size_t count;
-	struct traffic *told; /* splits and findings, by this node's agent; NULL: it is silent */
 };
 
 /* Looks for the first time. False when there is nothing to look at; that was said. */

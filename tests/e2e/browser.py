@@ -15,7 +15,7 @@ OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm
            "--no-first-run", "--disable-background-networking", "--disable-component-update",
            "--disable-sync", "--disable-extensions", "--remote-debugging-pipe",
            "--window-size=1600,1200"]
-REMEDY = "chromium is not installed: apt-get install chromium (scripts/setup.sh test)"
+REMEDY = "chromium is not installed: apt-get install chromium (scripts/setup.sh browser)"
 
 
 def program():

@@ -204,18 +204,33 @@ static struct item *add_item(const struct builder *builder, struct items *items,
 	return item;
 }
 
+/* What one of both ends tells of an edge. */
+struct report {
+	size_t source, destination; /* who they are, see side_of() */
+	const struct traffic_edge *edge;
+};
+
+/*
+ * Reports of both ends are to be found together. One node calls an end always by the same name.
+ * Another node may know pods where it knows workloads, so that only the graph's nodes are the same.
+ */
+static size_t side_of(const struct builder *builder, const struct traffic_end *end)
+{
+	const struct place *place = find_place(builder, end);
+
+	return *builder->traffic->node ? (size_t)(place - builder->places) : place->node;
+}
+
 static int compare_reports(const void *a, const void *b)
 {
-	const struct traffic_edge *left = *(const struct traffic_edge *const *)a;
-	const struct traffic_edge *right = *(const struct traffic_edge *const *)b;
-	int order = compare_numbers((uintptr_t)left->source, (uintptr_t)right->source);
+	const struct report *left = a, *right = b;
+	int order = compare_numbers(left->source, right->source);
 
 	if (!order)
-		order = compare_numbers((uintptr_t)left->destination,
-					(uintptr_t)right->destination);
+		order = compare_numbers(left->destination, right->destination);
 	if (!order)
-		order = compare_numbers(left->proto, right->proto);
-	return order ? order : compare_numbers(left->port, right->port);
+		order = compare_numbers(left->edge->proto, right->edge->proto);
+	return order ? order : compare_numbers(left->edge->port, right->edge->port);
 }
 
 /*
@@ -224,23 +239,23 @@ static int compare_reports(const void *a, const void *b)
  * some of its pods, the callers know more.
  */
 static void add_reports(const struct builder *builder, struct items *items,
-			const struct traffic_edge *const *reports, size_t count)
+			const struct report *reports, size_t count)
 {
+	const struct traffic_edge *first = reports[0].edge;
 	struct weft_edge source = { 0 }, destination = { 0 };
 	struct item *item;
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		add_counts(reports[i]->reporter == WEFT_DIRECTION_INBOUND ? &destination : &source,
-			   &reports[i]->count);
+		add_counts(reports[i].edge->reporter == WEFT_DIRECTION_INBOUND ? &destination :
+										 &source,
+			   &reports[i].edge->count);
 	/* The entry for what overflows is there from the start. */
 	if (!has_counts(&source) && !has_counts(&destination))
 		return;
-	item = add_item(builder, items, reports[0]->source, reports[0]->destination);
-	if (!item)
-		return;
-	item->proto = reports[0]->proto;
-	item->port = reports[0]->port;
+	item = add_item(builder, items, first->source, first->destination);
+	item->proto = first->proto;
+	item->port = first->port;
 	item->count = destination.opened + destination.datagrams_to_dst >=
 				      source.opened + source.datagrams_to_dst ?
 			      destination :
@@ -251,17 +266,22 @@ static void add_reports(const struct builder *builder, struct items *items,
 static void add_edges(const struct builder *builder, struct items *items)
 {
 	const struct traffic *traffic = builder->traffic;
-	const struct traffic_edge **reports;
-	size_t i, first;
+	struct report *reports = memory_alloc((traffic->edge_count + 1) * sizeof(*reports));
+	size_t count = 0, i, first;
 
-	if (!traffic->edge_count)
-		return;
-	reports = memory_alloc(traffic->edge_count * sizeof(*reports));
-	for (i = 0; i < traffic->edge_count; i++)
-		reports[i] = &traffic->edges[i];
-	qsort(reports, traffic->edge_count, sizeof(*reports), compare_reports);
-	for (first = 0, i = 1; i <= traffic->edge_count; i++) {
-		if (i < traffic->edge_count && !compare_reports(&reports[i], &reports[first]))
+	for (i = 0; i < traffic->edge_count; i++) {
+		const struct traffic_edge *edge = &traffic->edges[i];
+
+		if (!is_wanted(builder, edge->source, edge->destination))
+			continue;
+		reports[count].source = side_of(builder, edge->source);
+		reports[count].destination = side_of(builder, edge->destination);
+		reports[count++].edge = edge;
+	}
+	if (count)
+		qsort(reports, count, sizeof(*reports), compare_reports);
+	for (first = 0, i = 1; i <= count; i++) {
+		if (i < count && !compare_reports(&reports[i], &reports[first]))
 			continue;
 		add_reports(builder, items, reports + first, i - first);
 		first = i;
@@ -294,69 +314,6 @@ static void add_others(const struct builder *builder, struct items *items)
 	}
 }
 
-static int compare_denials(const void *a, const void *b)
-{
-	const struct topology_denial *left = a, *right = b;
-	int order = compare_numbers(left->action, right->action);
-
-	return order ? order : compare_numbers(left->reason, right->reason);
-}
-
-static void add_denial(struct topology_denials *denials, enum weft_verdict_action action,
-		       enum weft_reason reason, uint64_t count)
-{
-	struct topology_denial *denial;
-	size_t i;
-
-	for (i = 0; i < denials->count; i++) {
-		denial = &denials->items[i];
-		if (denial->action == action && denial->reason == reason)
-			break;
-	}
-	if (i == denials->count) {
-		i = memory_grow(&denials->items, &denials->count, &denials->capacity,
-				sizeof(*denials->items));
-		denials->items[i].action = action;
-		denials->items[i].reason = reason;
-	}
-	denials->items[i].count += count;
-}
-
-/*
- * What was denied was denied once. What only would be, in permissive mode, is counted where it is
- * opened and again where it arrives: only the latter counts, where it is known.
- */
-static void add_denials(struct topology_denials *sum, const struct item *items, size_t count)
-{
-	struct topology_denials arrived = { 0 }, opened = { 0 };
-	size_t i, k;
-
-	for (i = 0; i < count; i++) {
-		const struct traffic_denials *denials = items[i].denials;
-
-		if (denials->action != WEFT_VERDICT_WOULD_DENY)
-			add_denial(sum, denials->action, denials->reason, denials->count);
-		else
-			add_denial(denials->hook == WEFT_HOOK_TO_POD ? &arrived : &opened,
-				   denials->action, denials->reason, denials->count);
-	}
-	for (i = 0; i < opened.count; i++) {
-		for (k = 0; k < arrived.count; k++)
-			if (!compare_denials(&opened.items[i], &arrived.items[k]))
-				break;
-		if (k == arrived.count)
-			add_denial(sum, opened.items[i].action, opened.items[i].reason,
-				   opened.items[i].count);
-	}
-	for (i = 0; i < arrived.count; i++)
-		add_denial(sum, arrived.items[i].action, arrived.items[i].reason,
-			   arrived.items[i].count);
-	free(arrived.items);
-	free(opened.items);
-	if (sum->count)
-		qsort(sum->items, sum->count, sizeof(*sum->items), compare_denials);
-}
-
 static void count_node(struct topology_node *node, const struct topology_edge *edge)
 {
 	size_t i;
@@ -369,6 +326,17 @@ static void count_node(struct topology_node *node, const struct topology_edge *e
 			  &node->would_deny) += edge->denials.items[i].count;
 }
 
+static void add_denials(struct topology_edge *edge, const struct item *items, size_t count)
+{
+	const struct traffic_denials **list = memory_alloc(count * sizeof(*list));
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		list[i] = items[i].denials;
+	topology_add_denials(&edge->denials, list, count);
+	free(list);
+}
+
 static void add_edge(struct topology *topology, const struct item *items, size_t count)
 {
 	size_t i = memory_grow(&topology->edges, &topology->edge_count, &topology->edge_capacity,
@@ -379,19 +347,16 @@ static void add_edge(struct topology *topology, const struct item *items, size_t
 	edge->destination = items[0].destination;
 	edge->proto = items[0].proto;
 	edge->port = items[0].port;
-	if (items[0].denials) {
-		add_denials(&edge->denials, items, count);
-	} else {
-		for (i = 0; i < count; i++) {
-			add_counts(&edge->count, &items[i].count);
-			if (items[i].requests)
-				traffic_add_buckets(&edge->requests, items[i].requests);
-		}
+	for (i = 0; i < count; i++) {
+		add_counts(&edge->count, &items[i].count);
+		if (items[i].requests)
+			traffic_add_buckets(&edge->requests, items[i].requests);
 	}
+	if (items[0].denials)
+		add_denials(edge, items, count);
 	count_node(&topology->nodes[edge->destination], edge);
 	for (i = 0; i < edge->denials.count; i++)
-		add_denial(&topology->denials, edge->denials.items[i].action,
-			   edge->denials.items[i].reason, edge->denials.items[i].count);
+		topology_add_denial(&topology->denials, &edge->denials.items[i]);
 }
 
 static void make_edges(const struct builder *builder)
@@ -411,9 +376,6 @@ static void make_edges(const struct builder *builder)
 		first = i;
 	}
 	free(items.items);
-	if (topology->denials.count)
-		qsort(topology->denials.items, topology->denials.count,
-		      sizeof(*topology->denials.items), compare_denials);
 }
 
 struct topology *topology_new(const struct traffic *traffic, const struct topology_scope *scope)

@@ -83,6 +83,14 @@ void topology_free(struct topology *topology);
 /* Requests that were answered, or not. */
 uint64_t topology_requests(const struct traffic_requests *requests);
 
+/* topology_denials.c, for topology.c */
+void topology_add_denial(struct topology_denials *denials, const struct topology_denial *denial);
+/*
+ * Those between two nodes. What was denied was denied once. What only would be, in permissive mode,
+ * is counted where it is opened and again where it arrives: then only the latter is added.
+ */
+void topology_add_denials(struct topology_denials *sum, const struct traffic_denials *const *list,
+			  size_t count);
 /* topology_splits.c, for topology.c */
 void topology_add_splits(struct topology *topology, const struct traffic *traffic,
 			 const char *name_space);

@@ -134,6 +134,27 @@ static void both_ends_of_a_connection_are_one(void **state)
 	topology_free(topology);
 }
 
+/* Where each node counts only its own pods one by one, both ends of a connection name it
+ * differently. */
+static void several_nodes_count_nothing_twice(void **state)
+{
+	struct traffic *traffic = traffic_new("");
+	struct topology *topology;
+
+	(void)state;
+	add_edge(traffic, "shop/Deployment/front/front-1", "shop/Deployment/api/",
+		 WEFT_DIRECTION_OUTBOUND, 80, 7);
+	add_edge(traffic, "shop/Deployment/front/", "shop/Deployment/api/api-2",
+		 WEFT_DIRECTION_INBOUND, 80, 7);
+	add_edge(traffic, "shop/Deployment/front/front-2", "shop/Deployment/api/api-2",
+		 WEFT_DIRECTION_OUTBOUND, 80, 2);
+	add_edge(traffic, "shop/Deployment/front/front-2", "shop/Deployment/api/api-2",
+		 WEFT_DIRECTION_INBOUND, 80, 2);
+	topology = make(traffic, TOPOLOGY_WORKLOADS, NULL);
+	assert_int_equal(edge_between(topology, "front", "api", 80)->count.opened, 9);
+	topology_free(topology);
+}
+
 static void workloads_pods_and_namespaces(void **state)
 {
 	static const enum topology_by bys[] = { TOPOLOGY_WORKLOADS, TOPOLOGY_PODS,
@@ -371,6 +392,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_ends_of_a_connection_are_one),
+		cmocka_unit_test(several_nodes_count_nothing_twice),
 		cmocka_unit_test(workloads_pods_and_namespaces),
 		cmocka_unit_test(only_of_a_namespace),
 		cmocka_unit_test(denials_are_counted_once),

@@ -17,7 +17,8 @@ import pytest
 
 import browser
 from mesh import PYTHON, WEFT, wait_until
-from robust import cluster_of, namespace, node, pod, route, service, target, thing
+from robust import (cluster_of, namespace, node, pod, read_until, route, service, target, thing,
+                    weftd)
 
 URL = "http://127.0.0.1:9464"
 # Answers with the status that the path names, after a moment; echoes datagrams.
@@ -241,6 +242,16 @@ def test_views_need_no_agent(cluster):
         assert_requests(edge(json.loads(edges), "front", "api", 80), 8, 2)
         assert edge(json.loads(pods), "front-1", "api-1", 80)["requests"] == 8
         assert not json.loads(edges)["splits"] and len(elsewhere.splitlines()) == 1
+        # an agent without the page
+        agent = weftd(cluster.mesh, "a", "--ui", "off")
+        try:
+            read_until(agent, "msg=ready")
+            assert json.loads(cluster.get("a", "/v1/topology"))["node"] == "a"
+            with pytest.raises(AssertionError, match="404"):
+                cluster.get("a", "/ui")
+        finally:
+            agent.send_signal(signal.SIGTERM)
+            agent.communicate(timeout=10)
     finally:
         cluster.mesh.agent("a", "start")
 

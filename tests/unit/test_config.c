@@ -113,6 +113,15 @@ static void test_pod_edges(void **state)
 	assert_int_equal(config.pod_edges, POD_EDGES_ALL);
 }
 
+static void test_ui(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--manifests", "/m", NULL), 0);
+	assert_true(config.ui);
+	assert_int_equal(parse("--manifests", "/m", "--ui", "off", NULL), 0);
+	assert_false(config.ui);
+}
+
 static void test_http(void **state)
 {
 	(void)state;
@@ -152,6 +161,7 @@ static void test_bad_values(void **state)
 	expect_error("--node", "a b", "name");
 	expect_error("--bpffs", "relative/path", "absolute");
 	expect_error("--cgroup", "", "absolute");
+	expect_error("--ui", "maybe", "'on' or 'off'");
 	expect_error("--pod-edges", "every", "auto, all, local or none");
 	expect_error("--max-head", "1023", "1024 to 65536");
 	expect_error("--max-head", "65537", "1024 to 65536");
@@ -315,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup(test_flag_wins_over_environment, forget_environment),
 		cmocka_unit_test_setup(test_sizes, forget_environment),
 		cmocka_unit_test_setup(test_pod_edges, forget_environment),
+		cmocka_unit_test_setup(test_ui, forget_environment),
 		cmocka_unit_test_setup(test_http, forget_environment),
 		cmocka_unit_test_setup(test_bad_values, forget_environment),
 		cmocka_unit_test_setup(test_listen, forget_environment),

@@ -57,8 +57,7 @@ static void respond(struct server_response *response, unsigned int code, struct 
 	const char *text = json_object_to_json_string_ext(
 		json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 
-	response->status = code;
-	response->content_type = "application/json";
+	*response = (struct server_response){ .status = code, .content_type = "application/json" };
 	response->body = memory_printf("%s\n", text);
 	response->length = strlen(response->body);
 	json_object_put(json);

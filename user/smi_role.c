@@ -34,8 +34,10 @@ struct smi_role {
 
 static void plain(struct server_response *response, unsigned int status, const char *text)
 {
-	response->status = status;
-	response->content_type = "text/plain; charset=utf-8";
+	*response = (struct server_response){
+		.status = status,
+		.content_type = "text/plain; charset=utf-8",
+	};
 	response->body = memory_printf("%s\n", text);
 	response->length = strlen(response->body);
 }

@@ -94,6 +94,9 @@ class Installed:
     def await_metrics(self):
         self.kubectl("rollout", "status", *METRICS, "--timeout=60s")
         self.kubectl("wait", "--for=condition=Available", "apiservice/" + API_SERVICE, "--timeout=60s")
+        # That was said of the pod before, perhaps, which had another certificate.
+        wait_until(lambda: self.kubectl("get", "--raw", "/apis/metrics.smi-spec.io/v1alpha1/nodes", check=False), 60,
+                   "an answer")
 
     def apply(self, *objects):
         self.kubectl("apply", "-f", "-", text="\n".join(map(json.dumps, objects)))

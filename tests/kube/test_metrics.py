@@ -2,11 +2,12 @@
 """SMI TrafficMetrics through the API server's aggregation layer: what it tells of every kind of resource, and of
 edges, is what clients counted; and nobody but the front proxy may ask."""
 import json
+import os
 import subprocess
 
 import pytest
 
-from installed import API_SERVICE, HERE, PYTHON, SPACE, TOP, deployment, pod, service, template, thing
+from installed import API_SERVICE, BUILD, HERE, PYTHON, SPACE, TOP, deployment, pod, service, template, thing
 from mesh import wait_until
 from test_policy import SPLIT, WHOAMI, http_group
 
@@ -190,6 +191,48 @@ def test_splits(kube, called):  # pylint: disable=unused-argument
     assert {item["resource"]["name"] for item in listed} == {"halves"} and len(listed) == 2
 
 
+@pytest.fixture(name="plugin")
+def _plugin(kube, tmp_path):
+    """kubectl traffic, as an administrator has it."""
+    (tmp_path / "kubectl-traffic").symlink_to(BUILD / "weft")
+
+    def run(*arguments):
+        return kube.cluster.nodes[0].run("env", "KUBECONFIG=" + kube.cluster.kubeconfig, "PATH=%s:%s" % (
+            tmp_path, os.environ["PATH"]), "kubectl", "traffic", *arguments)
+    return run
+
+
+def test_plugin(kube, called, plugin):  # pylint: disable=unused-argument
+    """Tables and drawings of the same numbers."""
+    rows = {words[0]: words[1:] for words in map(str.split, plugin("top", "statefulsets", "-n", SPACE).splitlines())}
+    success = 100 * CALLS["sts"][0] / sum(CALLS["sts"])
+    assert rows["sts"][0] == "%.2f%%" % success, rows
+    everywhere = plugin("top", "pods", "-A", "-l", "tier=server")
+    assert "sts-0" in everywhere and "client" not in everywhere
+    drawn = plugin("topology", "pods", "-n", SPACE, "-o", "dot")
+    assert drawn.startswith("digraph") and "sts-0" in drawn and "client" in drawn
+    assert "<svg" in plugin("topology", "deployments", "-n", SPACE, "-o", "svg")
+
+
+def test_plugin_tap(kube, called, plugin, tmp_path):  # pylint: disable=unused-argument,redefined-outer-name
+    """Requests as they happen, from the agents of both nodes, through the API server."""
+    with (tmp_path / "tapped").open("w+", encoding="utf-8") as said:
+        tap = subprocess.Popen(kube.cluster.nodes[0].inside(
+            "env", "KUBECONFIG=" + kube.cluster.kubeconfig, str(tmp_path / "kubectl-traffic"), "tap", "--to", SPACE,
+            "-o", "json"), stdout=said, stderr=subprocess.STDOUT)
+        try:
+            def tapped():
+                call(kube, [{"name": name, "get": 2, "post": 0, "addresses": [address_of(kube, name, 0)]}
+                            for name in ("ds", "bare")])
+                said.seek(0)
+                text = said.read()
+                return all('"%s' % name in text for name in ("ds", "bare")) and text
+            assert "/public/x" in wait_until(tapped, 30, "requests to both")
+        finally:
+            tap.terminate()
+            tap.wait(10)
+
+
 def test_what_is_not_there(kube):
     listed = {one["name"]: one["namespaced"] for one in get(kube, "")["resources"]}
     assert listed["nodes/edges"] is False and listed["trafficsplits"] is True and len(listed) == 22
@@ -241,5 +284,4 @@ def test_a_new_pod_with_a_new_certificate(kube):
     kube.kubectl("delete", "pod", "-n", "weft-system", "-l", "app.kubernetes.io/component=metrics", "--wait=true")
     wait_until(lambda: kube.get("apiservice", API_SERVICE)["spec"]["caBundle"] != before, SECONDS, "another caBundle")
     kube.await_metrics()
-    wait_until(lambda: kube.kubectl("get", "--raw", BASE + "/nodes", check=False), SECONDS, "an answer")
     assert get(kube, "")["groupVersion"] == "metrics.smi-spec.io/v1alpha1"

@@ -15,7 +15,7 @@ policy_saved=/usr/sbin/policy-rc.d.weft-saved
 envoy_version=1.40.0
 envoy=$build/bench/envoy
 # packages that would start a service
-services=(nginx haproxy etcd containerd)
+services=(nginx haproxy etcd containerd prometheus)
 groups=(build run test bench)
 optional=(kernels kube browser)
 sudo=()
@@ -82,7 +82,7 @@ packages() {
 		echo libcmocka-dev libpcre2-dev libre2-dev g++ "$(clang_runtime)" python3-pytest \
 			nginx-light apache2-bin haproxy nodejs wrk apache2-utils python3-requests nftables \
 			curl openssl netcat-openbsd socat ethtool tcpdump iputils-ping jq git clang-format shellcheck \
-			man-db groff-base
+			man-db groff-base prometheus
 		;;
 	bench)
 		echo wrk nginx-light haproxy openssl curl socat python3-pip

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the agent answers over HTTP. */
 #include <json-c/json.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "policy/reason.h"
 #include "user/agent_state.h"
 #include "user/json_text.h"
+#include "user/metric_text.h"
 #include "user/traffic.h"
 
 enum { EVENTS_DEFAULT = 1000, EVENTS_MAX = 8192 };
@@ -78,26 +78,19 @@ static void handle_metrics(const struct server_request *request, struct server_r
 		.ready = !agent_not_ready_reason(agent),
 	};
 	struct source_counts counts = { 0 };
-	char *text = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&text, &length);
+	struct metric_text text;
 
 	(void)request;
-	if (!out) {
-		answer_text(response, 500, memory_strdup("out of memory\n"));
-		return;
-	}
 	if (agent->source->ops->count)
 		agent->source->ops->count(agent->source, &counts);
 	gauges.events_sent = counts.events_sent;
 	gauges.events_failed = counts.events_failed;
 	gauges.is_leader = counts.is_leader;
-	telemetry_write_metrics(agent->telemetry, &gauges, out);
-	fclose(out);
+	metric_text_init(&text);
+	telemetry_write_metrics(agent->telemetry, &gauges, &text.sink);
 	response->status = 200;
 	response->content_type = "text/plain; version=0.0.4; charset=utf-8";
-	response->body = text;
-	response->length = length;
+	response->body = metric_text_take(&text, &response->length);
 }
 
 static struct json_object *status_pod(const struct agent *agent, const struct desired_local *local)

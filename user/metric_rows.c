@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "user/metric_rows.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,57 +9,63 @@
 
 enum { ROWS_TEXT_LEN = 1024 }; /* to begin with */
 
-static void rows_put(struct metric_rows *rows, const char *text, size_t length)
+void metric_rows_label(struct metric_rows *rows, const char *name, const char *value)
 {
-	while (rows->length + length + 1 > rows->room) {
+	size_t length = strlen(value) + 1;
+
+	assert(rows->label_count < METRIC_LABELS_MAX);
+	rows->names[rows->label_count++] = name;
+	while (rows->length + length > rows->room) {
 		rows->room = rows->room ? rows->room * 2 : ROWS_TEXT_LEN;
 		rows->text = memory_realloc_array(rows->text, rows->room, 1);
 	}
-	memcpy(rows->text + rows->length, text, length);
+	memcpy(rows->text + rows->length, value, length);
 	rows->length += length;
-	rows->text[rows->length] = '\0';
 }
 
-void metric_rows_label(struct metric_rows *rows, const char *name, const char *value)
+/* One block of memory: values, labels, their text. */
+static struct metric_row row_make(struct metric_rows *rows)
 {
-	size_t plain;
+	size_t values_size = rows->width * sizeof(uint64_t), i;
+	size_t labels_size = rows->label_count * sizeof(struct metric_label);
+	char *block = memory_alloc(values_size + labels_size + rows->length), *at;
+	struct metric_label *labels = (struct metric_label *)(block + values_size);
+	struct metric_row row = {
+		.labels = { labels, rows->label_count },
+		.values = (uint64_t *)block,
+		.text = block + values_size + labels_size,
+		.length = rows->length,
+	};
 
 	if (rows->length)
-		rows_put(rows, ",", 1);
-	rows_put(rows, name, strlen(name));
-	rows_put(rows, "=\"", 2);
-	while (*value) {
-		plain = strcspn(value, "\\\"\n");
-		rows_put(rows, value, plain);
-		value += plain;
-		if (!*value)
-			break;
-		rows_put(rows, "\\", 1);
-		rows_put(rows, *value == '\n' ? "n" : value, 1);
-		value++;
-	}
-	rows_put(rows, "\"", 1);
+		memcpy(row.text, rows->text, rows->length);
+	for (i = 0, at = row.text; i < rows->label_count; i++, at += strlen(at) + 1)
+		labels[i] = (struct metric_label){ rows->names[i], at };
+	rows->label_count = 0;
+	rows->length = 0;
+	return row;
 }
 
 uint64_t *metric_rows_add(struct metric_rows *rows)
 {
 	size_t i = memory_grow(&rows->items, &rows->count, &rows->capacity, sizeof(*rows->items));
 
-	rows->items[i].labels = memory_strdup(rows->length ? rows->text : "");
-	rows->items[i].values = memory_alloc(rows->width * sizeof(uint64_t));
-	rows->length = 0;
+	rows->items[i] = row_make(rows);
 	return rows->items[i].values;
 }
 
+/* By labels. As their NULs are compared, too, "a" comes before "ab". */
 static int row_compare(const void *a, const void *b)
 {
-	return strcmp(((const struct metric_row *)a)->labels,
-		      ((const struct metric_row *)b)->labels);
+	const struct metric_row *x = a, *y = b;
+	size_t length = x->length < y->length ? x->length : y->length;
+	int order = memcmp(x->text, y->text, length);
+
+	return order ? order : (x->length > y->length) - (x->length < y->length);
 }
 
 static void row_free(struct metric_row *row)
 {
-	free(row->labels);
 	free(row->values);
 }
 
@@ -81,7 +88,7 @@ void metric_rows_merge(struct metric_rows *rows)
 	for (from = 0; from < rows->count; from++) {
 		struct metric_row *row = &rows->items[from];
 
-		if (to && !strcmp(rows->items[to - 1].labels, row->labels))
+		if (to && !row_compare(&rows->items[to - 1], row))
 			row_join(&rows->items[to - 1], row, rows->width);
 		else
 			rows->items[to++] = *row;
@@ -89,16 +96,18 @@ void metric_rows_merge(struct metric_rows *rows)
 	rows->count = to;
 }
 
-void metric_rows_fold(struct metric_rows *rows, size_t most, const char *labels)
+void metric_rows_fold(struct metric_rows *rows, size_t most)
 {
+	struct metric_row rest = row_make(rows);
 	size_t i;
 
-	if (rows->count <= most)
+	if (rows->count <= most) {
+		row_free(&rest);
 		return;
-	for (i = most + 1; i < rows->count; i++)
-		row_join(&rows->items[most], &rows->items[i], rows->width);
-	free(rows->items[most].labels);
-	rows->items[most].labels = memory_strdup(labels);
+	}
+	for (i = most; i < rows->count; i++)
+		row_join(&rest, &rows->items[i], rows->width);
+	rows->items[most] = rest;
 	rows->count = most + 1;
 }
 
@@ -111,9 +120,4 @@ void metric_rows_clear(struct metric_rows *rows)
 	free(rows->items);
 	free(rows->text);
 	memset(rows, 0, sizeof(*rows));
-}
-
-void metric_put_head(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }

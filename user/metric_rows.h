@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of Prometheus text: the labels of a series and its numbers. A row is made by adding labels
- * and then metric_rows_add(), which takes them over.
+ * Rows of a family: the labels of a series and its numbers. A row is made by adding labels and then
+ * metric_rows_add(), which takes them over. All rows have labels of the same names in one order.
  */
 #ifndef WEFT_USER_METRIC_ROWS_H
 #define WEFT_USER_METRIC_ROWS_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
+#include "user/metric_sink.h"
+
+enum { METRIC_LABELS_MAX = 16 };
 
 struct metric_row {
-	char *labels; /* without braces */
+	struct metric_labels labels;
 	uint64_t *values;
+	char *text; /* the labels' values, each with its NUL */
+	size_t length;
 };
 
 struct metric_rows {
 	size_t width; /* values of a row; to be set before the first */
 	struct metric_row *items;
 	size_t count, capacity;
-	char *text; /* labels of the row that is being made */
+	/* labels of the row that is being made */
+	const char *names[METRIC_LABELS_MAX];
+	size_t label_count;
+	char *text;
 	size_t length, room;
 };
 
-/* Backslash, quote and newline of the value are escaped. */
+/* `name` is a static string. */
 void metric_rows_label(struct metric_rows *rows, const char *name, const char *value);
 /* The values of the new row, all zero; valid as long as the row is. */
 uint64_t *metric_rows_add(struct metric_rows *rows);
@@ -33,11 +40,11 @@ uint64_t *metric_rows_add(struct metric_rows *rows);
  * Prometheus refuses duplicates.
  */
 void metric_rows_merge(struct metric_rows *rows);
-/* After merging: adds up what is beyond the first `most` rows to one row with these labels. */
-void metric_rows_fold(struct metric_rows *rows, size_t most, const char *labels);
+/*
+ * After merging: adds up what is beyond the first `most` rows to one row, with the labels that were
+ * added last.
+ */
+void metric_rows_fold(struct metric_rows *rows, size_t most);
 void metric_rows_clear(struct metric_rows *rows);
-
-/* HELP and TYPE of a family. */
-void metric_put_head(FILE *out, const char *name, const char *type, const char *help);
 
 #endif /* WEFT_USER_METRIC_ROWS_H */

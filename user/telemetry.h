@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters of the kernel as Prometheus text, and the recent events as JSON. */
+/* Counters of the kernel as metrics, and the recent events as JSON. */
 #ifndef WEFT_USER_TELEMETRY_H
 #define WEFT_USER_TELEMETRY_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include "loader/maps.h"
 #include "policy/names.h"
 #include "policy/store.h"
 
 struct json_object;
+struct metric_sink;
 struct telemetry;
 
 /* Gauges that the agent owns; read at every scrape. */
@@ -29,9 +29,9 @@ struct telemetry *telemetry_new(const struct maps *maps, const struct names *nam
 /* Before the maps close: nobody watches any more. */
 void telemetry_free(struct telemetry *telemetry);
 
-/* Prometheus text format 0.0.4 with HELP and TYPE, sorted. */
+/* Every family; its samples sorted by labels. */
 void telemetry_write_metrics(struct telemetry *telemetry, const struct telemetry_agent *agent,
-			     FILE *out);
+			     const struct metric_sink *sink);
 
 /* Takes one record of the ring buffer in (see maps_events_open()); the last 8192 are kept. */
 void telemetry_take_event(struct telemetry *telemetry, const struct weft_event *event);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Events: a ring of records, as JSON on request. */
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -7,6 +7,7 @@
 #include "user/telemetry.h"
 
 struct metric_rows;
+struct metric_sink;
 
 enum { TELEMETRY_EVENTS = 8192 }; /* kept for /v1/events; a power of two */
 
@@ -38,12 +39,15 @@ void telemetry_rule_of(const struct telemetry *telemetry, uint32_t id, struct te
 
 /* Labels that several families have: {side}_namespace, _workload, _service_account;
  * destination_port. */
+enum telemetry_side { TELEMETRY_SOURCE, TELEMETRY_DESTINATION };
 void telemetry_put_workload(const struct telemetry *telemetry, struct metric_rows *rows,
-			    const char *side, uint32_t id);
+			    enum telemetry_side side, uint32_t id);
 void telemetry_put_port(struct metric_rows *rows, uint16_t port);
 
+/* telemetry_agent.c */
+void telemetry_write_agent(const struct telemetry_agent *agent, const struct metric_sink *sink);
 /* telemetry_requests.c */
-void telemetry_write_requests(const struct telemetry *telemetry, FILE *out);
+void telemetry_write_requests(const struct telemetry *telemetry, const struct metric_sink *sink);
 
 /* telemetry_filter.c: a filter with what it names looked up once. */
 struct telemetry_side_match {

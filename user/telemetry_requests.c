@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * HTTP requests as Prometheus text. Bounds of the histogram are bounds of the kernel's buckets, so
+ * HTTP requests as metrics. Bounds of the histogram are bounds of the kernel's buckets, so
  * that no request is guessed into one, and they are the same everywhere, so that sums over nodes
  * are exact.
  */
-#include <inttypes.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "bpf/http_latency.bpf.h"
 #include "loader/requests.h"
@@ -16,7 +15,7 @@
 enum {
 	/* Each costs as much as 20 counters; edges and rules beyond, by their labels, are one. */
 	HISTOGRAMS_MAX = 1000,
-	NANOSECONDS = 1000000000,
+	NANOSECOND_DECIMALS = 9,
 };
 
 /* Buckets of weft_latency that begin where a bound is: within 0.7 % of the round number. */
@@ -62,8 +61,8 @@ static void put_rule(const struct telemetry *telemetry, struct metric_rows *rows
 static void put_edge(const struct telemetry *telemetry, struct metric_rows *rows,
 		     const struct request_edge *edge)
 {
-	telemetry_put_workload(telemetry, rows, "source", edge->src_workload);
-	telemetry_put_workload(telemetry, rows, "destination", edge->dst_workload);
+	telemetry_put_workload(telemetry, rows, TELEMETRY_SOURCE, edge->src_workload);
+	telemetry_put_workload(telemetry, rows, TELEMETRY_DESTINATION, edge->dst_workload);
 	telemetry_put_port(rows, edge->port);
 	put_rule(telemetry, rows, edge->rule);
 }
@@ -77,8 +76,12 @@ static void put_status_class(struct metric_rows *rows, uint8_t status)
 }
 
 static void write_counts(const struct telemetry *telemetry, const struct requests *requests,
-			 FILE *out)
+			 const struct metric_sink *sink)
 {
+	static const struct metric_family family = {
+		.name = "weft_http_requests",
+		.help = "HTTP requests that reached a pod of this node, by rule and answer.",
+	};
 	struct metric_rows rows = { .width = 1 };
 	struct request_edge edge = { 0 };
 	size_t i;
@@ -94,11 +97,9 @@ static void write_counts(const struct telemetry *telemetry, const struct request
 		}
 	}
 	metric_rows_merge(&rows);
-	metric_put_head(out, "weft_http_requests_total", "counter",
-			"HTTP requests that reached a pod of this node, by rule and answer.");
+	sink->family(sink->context, &family);
 	for (i = 0; i < rows.count; i++)
-		fprintf(out, "weft_http_requests_total{%s} %" PRIu64 "\n", rows.items[i].labels,
-			*rows.items[i].values);
+		metric_put_number(sink, &rows.items[i].labels, *rows.items[i].values);
 	metric_rows_clear(&rows);
 }
 
@@ -117,43 +118,53 @@ static void fill_histogram(const struct request_edge *edge, uint64_t *values)
 	}
 }
 
-static void put_seconds(FILE *out, uint64_t ns)
+/* Edges and rules beyond the most that are told apart. */
+static void put_overflow(struct metric_rows *rows)
 {
-	fprintf(out, "%" PRIu64 ".%09" PRIu64, ns / NANOSECONDS, ns % NANOSECONDS);
-}
-
-static void write_histogram(const struct metric_row *row, FILE *out)
-{
-	uint64_t count = 0;
+	static const char *const names[] = {
+		"source_namespace",	 "source_workload",	 "source_service_account",
+		"destination_namespace", "destination_workload", "destination_service_account",
+	};
 	size_t i;
 
-	for (i = 0; i < BOUNDS; i++) {
-		count += row->values[i];
-		fprintf(out, "weft_http_request_duration_seconds_bucket{%s,le=\"", row->labels);
-		put_seconds(out, latency_floor(bounds[i]));
-		fprintf(out, "\"} %" PRIu64 "\n", count);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		metric_rows_label(rows, names[i], i % 3 == 1 ? "overflow" : "");
+	telemetry_put_port(rows, 0);
+	metric_rows_label(rows, "traffic_target", "");
+	metric_rows_label(rows, "route_group", "");
+	metric_rows_label(rows, "match", "");
+}
+
+static void put_histograms(const struct metric_rows *rows, const struct metric_sink *sink)
+{
+	uint64_t bounds_ns[BOUNDS];
+	struct metric_histogram histogram = {
+		.bounds = bounds_ns,
+		.bound_count = BOUNDS,
+		.decimals = NANOSECOND_DECIMALS,
+	};
+	size_t i;
+
+	for (i = 0; i < BOUNDS; i++)
+		bounds_ns[i] = latency_floor(bounds[i]);
+	for (i = 0; i < rows->count; i++) {
+		histogram.counts = rows->items[i].values;
+		histogram.sum = rows->items[i].values[SUM_NS];
+		sink->histogram(sink->context, &rows->items[i].labels, &histogram);
 	}
-	count += row->values[BEYOND];
-	fprintf(out,
-		"weft_http_request_duration_seconds_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n"
-		"weft_http_request_duration_seconds_sum{%s} ",
-		row->labels, count, row->labels);
-	put_seconds(out, row->values[SUM_NS]);
-	fprintf(out, "\nweft_http_request_duration_seconds_count{%s} %" PRIu64 "\n", row->labels,
-		count);
 }
 
 static void write_histograms(const struct telemetry *telemetry, const struct requests *requests,
-			     FILE *out)
+			     const struct metric_sink *sink)
 {
-	static const char folded[] =
-		"source_namespace=\"\",source_workload=\"overflow\",source_service_account=\"\","
-		"destination_namespace=\"\",destination_workload=\"overflow\","
-		"destination_service_account=\"\",destination_port=\"0\",traffic_target=\"\","
-		"route_group=\"\",match=\"\"";
+	static const struct metric_family family = {
+		.name = "weft_http_request_duration_seconds",
+		.type = METRIC_HISTOGRAM,
+		.unit = "seconds",
+		.help = "Time from the end of a request's head to the first byte of its answer.",
+	};
 	struct metric_rows rows = { .width = HISTOGRAM_WIDTH };
 	struct request_edge edge = { 0 };
-	size_t i;
 
 	while (requests_next(requests, &edge)) {
 		if (!edge.bucket_count)
@@ -162,20 +173,19 @@ static void write_histograms(const struct telemetry *telemetry, const struct req
 		fill_histogram(&edge, metric_rows_add(&rows));
 	}
 	metric_rows_merge(&rows);
-	metric_rows_fold(&rows, HISTOGRAMS_MAX, folded);
-	metric_put_head(out, "weft_http_request_duration_seconds", "histogram",
-			"Time from the end of a request's head to the first byte of its answer.");
-	for (i = 0; i < rows.count; i++)
-		write_histogram(&rows.items[i], out);
+	put_overflow(&rows);
+	metric_rows_fold(&rows, HISTOGRAMS_MAX);
+	sink->family(sink->context, &family);
+	put_histograms(&rows, sink);
 	metric_rows_clear(&rows);
 }
 
-void telemetry_write_requests(const struct telemetry *telemetry, FILE *out)
+void telemetry_write_requests(const struct telemetry *telemetry, const struct metric_sink *sink)
 {
 	struct requests requests = { 0 };
 
 	requests_read(telemetry->maps, &requests);
-	write_counts(telemetry, &requests, out);
-	write_histograms(telemetry, &requests, out);
+	write_counts(telemetry, &requests, sink);
+	write_histograms(telemetry, &requests, sink);
 	requests_clear(&requests);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Requests: counters in real maps as Prometheus text, records as JSON, who watches. */
+/* Requests: counters in real maps as metrics, records as JSON, who watches. */
 #include <json-c/json.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "tests/agent/mapset.h"
 #include "tests/unit/objects.h"
 #include "bpf/http_latency.bpf.h"
+#include "user/metric_text.h"
 #include "user/telemetry.h"
 
 enum { WATCH_US = 2100000 };
@@ -84,13 +85,12 @@ static void put_latency(uint32_t src, uint32_t rule, uint64_t ns, uint64_t count
 static char *metrics(void)
 {
 	struct telemetry_agent agent = { 0 };
-	static char *text; /* its address is the stream's: gcc sees it dangle otherwise */
+	struct metric_text text;
 	size_t length;
-	FILE *out = open_memstream(&text, &length);
 
-	telemetry_write_metrics(f.telemetry, &agent, out);
-	fclose(out);
-	return text;
+	metric_text_init(&text);
+	telemetry_write_metrics(f.telemetry, &agent, &text.sink);
+	return metric_text_take(&text, &length);
 }
 
 static void expect_line(const char *text, const char *format, ...)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Metrics as the text that Prometheus reads. */
+#ifndef WEFT_USER_METRIC_TEXT_H
+#define WEFT_USER_METRIC_TEXT_H
+
+#include "user/metric_sink.h"
+
+struct metric_text {
+	struct metric_sink sink;     /* to write to */
+	struct metric_family family; /* of the samples to come */
+	char *text;
+	size_t length, room;
+};
+
+/* An empty text in version 0.0.4 of the format. It must not move, for the sink points to it. */
+void metric_text_init(struct metric_text *text);
+/* What was written, malloc'ed; the text is empty again. */
+char *metric_text_take(struct metric_text *text, size_t *length);
+
+#endif /* WEFT_USER_METRIC_TEXT_H */

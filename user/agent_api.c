@@ -78,18 +78,18 @@ static void handle_metrics(const struct server_request *request, struct server_r
 		.ready = !agent_not_ready_reason(agent),
 	};
 	struct source_counts counts = { 0 };
+	enum metric_format format = metric_format_accepted(server_header(request, "Accept"));
 	struct metric_text text;
 
-	(void)request;
 	if (agent->source->ops->count)
 		agent->source->ops->count(agent->source, &counts);
 	gauges.events_sent = counts.events_sent;
 	gauges.events_failed = counts.events_failed;
 	gauges.is_leader = counts.is_leader;
-	metric_text_init(&text);
+	metric_text_init(&text, format);
 	telemetry_write_metrics(agent->telemetry, &gauges, &text.sink);
 	response->status = 200;
-	response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+	response->content_type = metric_format_content_type(format);
 	response->body = metric_text_take(&text, &response->length);
 }
 

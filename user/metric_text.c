@@ -15,18 +15,16 @@ enum {
 	NUMBER_LEN = 24,
 };
 
-static const char *const type_names[] = {
-	[METRIC_COUNTER] = "counter",
-	[METRIC_GAUGE] = "gauge",
-	[METRIC_HISTOGRAM] = "histogram",
-	[METRIC_INFO] = "gauge",
-};
-
-static const char *const suffixes[] = {
-	[METRIC_COUNTER] = "_total",
-	[METRIC_GAUGE] = "",
-	[METRIC_HISTOGRAM] = "",
-	[METRIC_INFO] = "_info",
+/* Text 0.0.4 knows no infos, and calls a family as its samples. */
+static const struct {
+	const char *plain;
+	const char *open;
+	const char *suffix;
+} types[] = {
+	[METRIC_COUNTER] = { "counter", "counter", "_total" },
+	[METRIC_GAUGE] = { "gauge", "gauge", "" },
+	[METRIC_HISTOGRAM] = { "histogram", "histogram", "" },
+	[METRIC_INFO] = { "gauge", "info", "_info" },
 };
 
 /* Makes room for this many bytes and a NUL, and returns where they begin. */
@@ -107,7 +105,8 @@ static void text_put_meta(struct metric_text *text, const char *what, const char
 {
 	text_puts(text, what);
 	text_puts(text, text->family.name);
-	text_puts(text, suffixes[text->family.type]);
+	if (text->format == METRIC_FORMAT_PROMETHEUS)
+		text_puts(text, types[text->family.type].suffix);
 	text_put(text, " ", 1);
 	text_puts(text, value);
 	text_put(text, "\n", 1);
@@ -116,10 +115,14 @@ static void text_put_meta(struct metric_text *text, const char *what, const char
 static void text_family(void *context, const struct metric_family *family)
 {
 	struct metric_text *text = context;
+	bool is_open = text->format == METRIC_FORMAT_OPENMETRICS;
 
 	text->family = *family;
 	text_put_meta(text, "# HELP ", family->help);
-	text_put_meta(text, "# TYPE ", type_names[family->type]);
+	text_put_meta(text, "# TYPE ",
+		      is_open ? types[family->type].open : types[family->type].plain);
+	if (is_open && family->unit)
+		text_put_meta(text, "# UNIT ", family->unit);
 }
 
 static void text_put_sample(struct metric_text *text, const char *suffix,
@@ -145,7 +148,7 @@ static void text_sample(void *context, const struct metric_labels *labels,
 {
 	struct metric_text *text = context;
 
-	text_put_sample(text, suffixes[text->family.type], labels, value);
+	text_put_sample(text, types[text->family.type].suffix, labels, value);
 }
 
 /* What each bucket's line begins with: written once, then copied from where it stands. */
@@ -203,10 +206,11 @@ static void text_histogram(void *context, const struct metric_labels *labels,
 	text_put_sample(text, "_count", labels, &count);
 }
 
-void metric_text_init(struct metric_text *text)
+void metric_text_init(struct metric_text *text, enum metric_format format)
 {
 	*text = (struct metric_text){
 		.sink = { text_family, text_sample, text_histogram, text },
+		.format = format,
 	};
 }
 
@@ -214,9 +218,11 @@ char *metric_text_take(struct metric_text *text, size_t *length)
 {
 	char *taken;
 
+	if (text->format == METRIC_FORMAT_OPENMETRICS)
+		text_puts(text, "# EOF\n");
 	*text_reserve(text, 0) = '\0';
 	taken = text->text;
 	*length = text->length;
-	metric_text_init(text);
+	metric_text_init(text, text->format);
 	return taken;
 }

@@ -88,7 +88,7 @@ static char *metrics(void)
 	struct metric_text text;
 	size_t length;
 
-	metric_text_init(&text);
+	metric_text_init(&text, METRIC_FORMAT_PROMETHEUS);
 	telemetry_write_metrics(f.telemetry, &agent, &text.sink);
 	return metric_text_take(&text, &length);
 }

@@ -31,7 +31,7 @@ static void test_values(void **state)
 	const struct metric_sink *sink = &text.sink;
 
 	(void)state;
-	metric_text_init(&text);
+	metric_text_init(&text, METRIC_FORMAT_PROMETHEUS);
 	begin(sink, "a", METRIC_GAUGE);
 	metric_put_number(sink, NULL, 0);
 	metric_put_number(sink, NULL, UINT64_MAX);
@@ -50,7 +50,7 @@ static void test_names_by_type(void **state)
 	const struct metric_sink *sink = &text.sink;
 
 	(void)state;
-	metric_text_init(&text);
+	metric_text_init(&text, METRIC_FORMAT_PROMETHEUS);
 	begin(sink, "b", METRIC_INFO);
 	metric_put_number(sink, NULL, 1);
 	begin(sink, "c", METRIC_COUNTER);
@@ -66,7 +66,7 @@ static void test_labels_are_escaped(void **state)
 	struct metric_text text;
 
 	(void)state;
-	metric_text_init(&text);
+	metric_text_init(&text, METRIC_FORMAT_PROMETHEUS);
 	begin(&text.sink, "a", METRIC_GAUGE);
 	metric_put_number(&text.sink, &labels, 1);
 	expect_text(&text, "# HELP a Says it.\n# TYPE a gauge\n"
@@ -83,7 +83,7 @@ static void test_histogram(void **state)
 	const struct metric_sink *sink = &text.sink;
 
 	(void)state;
-	metric_text_init(&text);
+	metric_text_init(&text, METRIC_FORMAT_PROMETHEUS);
 	begin(sink, "a", METRIC_HISTOGRAM);
 	sink->histogram(sink->context, &labels, &histogram);
 	sink->histogram(sink->context, &none, &histogram);
@@ -108,7 +108,7 @@ static void test_long_texts(void **state)
 	char *taken;
 
 	(void)state;
-	metric_text_init(&text);
+	metric_text_init(&text, METRIC_FORMAT_PROMETHEUS);
 	begin(&text.sink, "a", METRIC_GAUGE);
 	head = text.length;
 	for (i = 0; i < SAMPLES; i++)
@@ -130,6 +130,80 @@ static void test_values_as_floating_point(void **state)
 	assert_true(metric_value_real(&real) == 0.5);
 }
 
+static void test_openmetrics(void **state)
+{
+	const struct metric_family bytes = { .name = "d_bytes", .unit = "bytes", .help = "D." };
+	const uint64_t bounds[] = { 1 }, counts[] = { 2, 1 };
+	const struct metric_histogram histogram = { bounds, 1, counts, 9, 0 };
+	const struct metric_labels none = { NULL, 0 };
+	struct metric_text text;
+	const struct metric_sink *sink = &text.sink;
+
+	(void)state;
+	metric_text_init(&text, METRIC_FORMAT_OPENMETRICS);
+	begin(sink, "a", METRIC_GAUGE);
+	metric_put_number(sink, NULL, 3);
+	begin(sink, "b", METRIC_INFO);
+	metric_put_number(sink, NULL, 1);
+	begin(sink, "c", METRIC_HISTOGRAM);
+	sink->histogram(sink->context, &none, &histogram);
+	sink->family(sink->context, &bytes);
+	metric_put_number(sink, NULL, 2);
+	expect_text(&text, "# HELP a Says it.\n# TYPE a gauge\na 3\n"
+			   "# HELP b Says it.\n# TYPE b info\nb_info 1\n"
+			   "# HELP c Says it.\n# TYPE c histogram\nc_bucket{le=\"1\"} 2\n"
+			   "c_bucket{le=\"+Inf\"} 3\nc_sum 9\nc_count 3\n"
+			   "# HELP d_bytes D.\n# TYPE d_bytes counter\n# UNIT d_bytes bytes\n"
+			   "d_bytes_total 2\n# EOF\n");
+}
+
+static void test_accepted_formats(void **state)
+{
+	static const struct {
+		const char *accept;
+		enum metric_format format;
+	} cases[] = {
+		{ NULL, METRIC_FORMAT_PROMETHEUS },
+		{ "", METRIC_FORMAT_PROMETHEUS },
+		{ "*/*", METRIC_FORMAT_PROMETHEUS },
+		{ "application/json", METRIC_FORMAT_PROMETHEUS },
+		{ "text/plain", METRIC_FORMAT_PROMETHEUS },
+		{ "application/openmetrics-text", METRIC_FORMAT_OPENMETRICS },
+		{ "Application/OpenMetrics-Text ; Version=\"1.0.0\"; charset=utf-8",
+		  METRIC_FORMAT_OPENMETRICS },
+		{ "application/openmetrics-text;version=0.0.1", METRIC_FORMAT_PROMETHEUS },
+		{ "application/openmetrics-text;version=2.0.0", METRIC_FORMAT_PROMETHEUS },
+		{ "application/openmetrics-text;q=0", METRIC_FORMAT_PROMETHEUS },
+		{ "application/openmetrics-text;q=0.5,text/plain;version=0.0.4;q=0.75",
+		  METRIC_FORMAT_PROMETHEUS },
+		{ "text/plain;version=0.0.4;q=0.5 , application/openmetrics-text;q=0.6",
+		  METRIC_FORMAT_OPENMETRICS },
+		/* Prometheus 2.42, 2.50 with native histograms, 3.0 */
+		{ "application/openmetrics-text;version=1.0.0,"
+		  "application/openmetrics-text;version=0.0.1;q=0.75,"
+		  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		  METRIC_FORMAT_OPENMETRICS },
+		{ "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+		  "encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,"
+		  "application/openmetrics-text;version=0.0.1;q=0.75,"
+		  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		  METRIC_FORMAT_OPENMETRICS },
+		{ "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+		  "application/openmetrics-text;version=0.0.1;q=0.4,"
+		  "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+		  "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+		  METRIC_FORMAT_OPENMETRICS },
+		{ ",;=;,application/openmetrics-text;;q", METRIC_FORMAT_PROMETHEUS },
+		{ ", ;, application/openmetrics-text;version;x=y", METRIC_FORMAT_OPENMETRICS },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (metric_format_accepted(cases[i].accept) != cases[i].format)
+			fail_msg("wrong format for: %s", cases[i].accept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +213,8 @@ int main(void)
 		cmocka_unit_test(test_histogram),
 		cmocka_unit_test(test_long_texts),
 		cmocka_unit_test(test_values_as_floating_point),
+		cmocka_unit_test(test_openmetrics),
+		cmocka_unit_test(test_accepted_formats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

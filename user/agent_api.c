@@ -65,29 +65,11 @@ static void handle_ready(const struct server_request *request, struct server_res
 static void handle_metrics(const struct server_request *request, struct server_response *response,
 			   void *context)
 {
-	struct agent *agent = context;
-	struct telemetry_agent gauges = {
-		.reconciles = agent->reconciles,
-		.reconcile_errors = agent->reconcile_errors,
-		.findings = (unsigned int)agent->findings.count,
-		.pods = (unsigned int)agent->desired.local_count,
-		.pods_attached = (unsigned int)agent->pods_attached,
-		.connections_cut = agent->connections_cut,
-		.last_apply_us = agent->last_apply_us,
-		.started = agent->started,
-		.ready = !agent_not_ready_reason(agent),
-	};
-	struct source_counts counts = { 0 };
 	enum metric_format format = metric_format_accepted(server_header(request, "Accept"));
 	struct metric_text text;
 
-	if (agent->source->ops->count)
-		agent->source->ops->count(agent->source, &counts);
-	gauges.events_sent = counts.events_sent;
-	gauges.events_failed = counts.events_failed;
-	gauges.is_leader = counts.is_leader;
 	metric_text_init(&text, format);
-	telemetry_write_metrics(agent->telemetry, &gauges, &text.sink);
+	agent_write_metrics(context, &text.sink);
 	response->status = 200;
 	response->content_type = metric_format_content_type(format);
 	response->body = metric_text_take(&text, &response->length);

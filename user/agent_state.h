@@ -17,6 +17,7 @@
 #include "user/telemetry.h"
 
 struct json_object;
+struct metric_sink;
 struct traffic;
 
 /* An interface that has, should have, or had our programs. */
@@ -210,6 +211,9 @@ void live_handle_topology(const struct server_request *request, struct server_re
 			  void *context);
 void live_handle_ui(const struct server_request *request, struct server_response *response,
 		    void *context);
+
+/* agent_metrics.c */
+void agent_write_metrics(struct agent *agent, const struct metric_sink *sink);
 
 /* agent_api.c */
 /* Takes `text`, which is malloc'ed. */

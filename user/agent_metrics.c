@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Everything that is measured, for whoever asks: a scrape, an export. */
+#include "user/agent_state.h"
+#include "user/metric_sink.h"
+
+void agent_write_metrics(struct agent *agent, const struct metric_sink *sink)
+{
+	struct telemetry_agent gauges = {
+		.reconciles = agent->reconciles,
+		.reconcile_errors = agent->reconcile_errors,
+		.findings = (unsigned int)agent->findings.count,
+		.pods = (unsigned int)agent->desired.local_count,
+		.pods_attached = (unsigned int)agent->pods_attached,
+		.connections_cut = agent->connections_cut,
+		.last_apply_us = agent->last_apply_us,
+		.started = agent->started,
+		.ready = !agent_not_ready_reason(agent),
+	};
+	struct source_counts counts = { 0 };
+
+	if (agent->source->ops->count)
+		agent->source->ops->count(agent->source, &counts);
+	gauges.events_sent = counts.events_sent;
+	gauges.events_failed = counts.events_failed;
+	gauges.is_leader = counts.is_leader;
+	telemetry_write_metrics(agent->telemetry, &gauges, sink);
+}

@@ -40,4 +40,9 @@ struct node_facts {
 void compile_policy(const struct store *store, const struct node_facts *facts, struct names *names,
 		    struct desired *desired, struct findings *findings);
 
+/*
+ * Of the valid splits of one service, which one is in force: the older, then the first by name.
+ */
+bool compile_split_is_older(const struct traffic_split *split, const struct traffic_split *than);
+
 #endif /* WEFT_POLICY_COMPILE_H */

@@ -6,8 +6,7 @@
 #include "policy/compile_internal.h"
 #include "policy/memory.h"
 
-/* The older wins, then the first by name. */
-static bool split_is_older(const struct traffic_split *split, const struct traffic_split *than)
+bool compile_split_is_older(const struct traffic_split *split, const struct traffic_split *than)
 {
 	if (split->meta.created != than->meta.created)
 		return split->meta.created < than->meta.created;
@@ -138,7 +137,7 @@ void compile_splits(struct compilation *c, struct service_entry *services)
 			continue;
 		if (!root->split) {
 			root->split = split;
-		} else if (split_is_older(split, root->split)) {
+		} else if (compile_split_is_older(split, root->split)) {
 			split_lost(c, root->split, split);
 			root->split = split;
 		} else {

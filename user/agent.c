@@ -54,6 +54,8 @@ static enum store_change sink_put(void *context, struct object *object)
 	enum store_change change = store_put(agent->store, object);
 
 	agent->is_urgent |= change != STORE_UNCHANGED && !can_wait;
+	if (change != STORE_UNCHANGED)
+		news_note(agent);
 	return change;
 }
 
@@ -63,7 +65,8 @@ static void sink_remove(void *context, enum object_kind kind, const char *key)
 	const struct object *object = store_find_key(agent->store, kind, key);
 
 	agent->is_urgent |= object && !pace_can_wait(agent, object);
-	store_remove(agent->store, kind, key);
+	if (store_remove(agent->store, kind, key) != STORE_UNCHANGED)
+		news_note(agent);
 }
 
 static void sink_commit(void *context, bool synced)

@@ -77,6 +77,7 @@ static uint64_t compile(struct agent *agent)
 	};
 	uint64_t begin = agent_clock_ns();
 
+	news_compile(agent);
 	facts.pod_edges = agent->pod_edges = choose_pod_edges(agent);
 	facts.host_addresses = hostnet_addresses(agent->hostnet, &facts.host_address_count);
 	findings_clear(&agent->compiled);
@@ -234,6 +235,7 @@ static int apply(struct agent *agent, uint64_t compile_us)
 	free(places);
 	agent->reconciles++;
 	agent->last_apply_us = compile_us + result.duration_us;
+	durations_add(&agent->passes, agent->last_apply_us);
 	agent->applied = !err;
 	agent->judged |= !err;
 	log_applied(agent, &result, err);
@@ -245,6 +247,7 @@ static int apply(struct agent *agent, uint64_t compile_us)
 	agent_plan_expiry(agent);
 	if (err)
 		return err;
+	news_apply(agent);
 	plan_tidy(agent);
 	past_move(agent->past);
 	return 0;

@@ -8,12 +8,14 @@ void agent_write_metrics(struct agent *agent, const struct metric_sink *sink)
 	struct telemetry_agent gauges = {
 		.reconciles = agent->reconciles,
 		.reconcile_errors = agent->reconcile_errors,
-		.findings = (unsigned int)agent->findings.count,
 		.pods = (unsigned int)agent->desired.local_count,
 		.pods_attached = (unsigned int)agent->pods_attached,
 		.connections_cut = agent->connections_cut,
 		.last_apply_us = agent->last_apply_us,
 		.started = agent->started,
+		.findings = &agent->findings,
+		.passes = &agent->passes,
+		.propagation = &agent->propagation,
 		.ready = !agent_not_ready_reason(agent),
 	};
 	struct source_counts counts = { 0 };
@@ -24,4 +26,6 @@ void agent_write_metrics(struct agent *agent, const struct metric_sink *sink)
 	gauges.events_failed = counts.events_failed;
 	gauges.is_leader = counts.is_leader;
 	telemetry_write_metrics(agent->telemetry, &gauges, sink);
+	if (agent->source->ops->write_metrics)
+		agent->source->ops->write_metrics(agent->source, sink);
 }

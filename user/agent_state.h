@@ -7,6 +7,7 @@
 #include "loader/loader.h"
 #include "policy/compile.h"
 #include "user/config.h"
+#include "user/durations.h"
 #include "user/hostnet.h"
 #include "user/past.h"
 #include "user/pods.h"
@@ -120,7 +121,10 @@ struct agent {
 	char attach_error[LOADER_ERROR_LEN];
 	unsigned int reconciles, reconcile_errors, connections_cut;
 	uint64_t last_apply_us; /* compiling and writing, until in force */
-	unsigned int retry_ms;	/* 0 = nothing failed */
+	struct durations passes, propagation;
+	uint64_t news_ns; /* when the first change came that is not compiled, 0 = none did */
+	uint64_t compiled_news_ns; /* and that is compiled, but not in force */
+	unsigned int retry_ms;	   /* 0 = nothing failed */
 };
 
 uint64_t agent_clock_ns(void);
@@ -146,6 +150,11 @@ bool pace_is_due(struct agent *agent);
 /* Around a pass that compiles. */
 void pace_begin(struct agent *agent);
 void pace_end(struct agent *agent);
+
+/* agent_news.c: something changed; it is being compiled; it is in force. */
+void news_note(struct agent *agent);
+void news_compile(struct agent *agent);
+void news_apply(struct agent *agent);
 
 /* agent_attach.c */
 void attachments_load(struct agent *agent);

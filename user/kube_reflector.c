@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uthash.h>
 #include <uv.h>
 #include "policy/memory.h"
@@ -55,7 +56,8 @@ struct kube_reflector {
 	bool is_listed;
 	char *version;
 	char *next; /* continue token of the list, NULL = its end */
-	unsigned long lists, watches, events;
+	unsigned long lists, watches, events, list_errors, watch_errors;
+	struct timespec heard;
 	char problem[KUBE_ERROR_LEN];
 };
 
@@ -157,11 +159,13 @@ static void on_timer(uv_timer_t *timer)
 	go_on(timer->data);
 }
 
-static void retry(struct kube_reflector *reflector, const struct kube_outcome *outcome)
+static void retry(struct kube_reflector *reflector, bool was_watch,
+		  const struct kube_outcome *outcome)
 {
 	uint64_t ms;
 
 	set_problem(reflector, outcome->error);
+	*(was_watch ? &reflector->watch_errors : &reflector->list_errors) += 1;
 	if (outcome->status == 404)
 		reflector->ops->missing(reflector->context);
 	ms = kube_retry_in(&reflector->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome);
@@ -181,6 +185,7 @@ static bool read_values(struct kube_reflector *reflector, const char *bytes, siz
 	struct json_object *value;
 	size_t at = 0;
 
+	clock_gettime(CLOCK_REALTIME, &reflector->heard);
 	reflector->read += size;
 	while (at < size) {
 		value = json_tokener_parse_ex(reflector->tokener, bytes + at, (int)(size - at));
@@ -263,7 +268,7 @@ static void on_list_done(void *context, const struct kube_outcome *outcome)
 		/* Also of a list that was begun: its continuation may have expired. */
 		set_text(&reflector->next, "");
 		set_text(&reflector->version, "");
-		retry(reflector, &failure);
+		retry(reflector, false, &failure);
 		return;
 	}
 	is_well(reflector);
@@ -286,8 +291,7 @@ static void take_error(struct kube_reflector *reflector, struct json_object *sta
 	reflector->is_broken = true;
 }
 
-/* An API server whose storage was restored counts on from before.
- */
+/* An API server whose storage was restored counts on from before. */
 static bool is_older(const char *version, const char *than)
 {
 	return strtoull(version, NULL, 10) < strtoull(than, NULL, 10);
@@ -331,7 +335,10 @@ static void take_event(struct kube_reflector *reflector, struct json_object *eve
 /* But what ends at once is no success: only an event makes the next failure the first again. */
 static void on_watch_begun(void *context)
 {
-	set_problem(context, "");
+	struct kube_reflector *reflector = context;
+
+	clock_gettime(CLOCK_REALTIME, &reflector->heard);
+	set_problem(reflector, "");
 }
 
 static int on_watch_data(void *context, const char *bytes, size_t size)
@@ -365,7 +372,7 @@ static void on_watch_done(void *context, const struct kube_outcome *outcome)
 		uv_timer_start(&reflector->timer, on_timer, kube_retry_spread(RETRY_FIRST_MS), 0);
 		return;
 	}
-	retry(reflector, &failure);
+	retry(reflector, true, &failure);
 }
 
 static void start_list(struct kube_reflector *reflector)
@@ -466,6 +473,9 @@ void kube_reflector_state(const struct kube_reflector *reflector,
 		.lists = reflector->lists,
 		.watches = reflector->watches,
 		.events = reflector->events,
+		.list_errors = reflector->list_errors,
+		.watch_errors = reflector->watch_errors,
+		.heard = (double)reflector->heard.tv_sec + (double)reflector->heard.tv_nsec / 1e9,
 		.version = reflector->version ? reflector->version : "",
 		.problem = reflector->problem,
 	};

@@ -31,6 +31,8 @@ struct kube_reflector_state {
 	bool is_watching;
 	size_t objects;
 	unsigned long lists, watches, events;
+	unsigned long list_errors, watch_errors;
+	double heard;	     /* Unix seconds: when the server last sent anything of it; 0 = never */
 	const char *version; /* resourceVersion, "" = none yet */
 	const char *problem; /* why it is behind, "" = it is not */
 };

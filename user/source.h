@@ -11,6 +11,7 @@
 
 struct uv_loop_s;
 struct json_object;
+struct metric_sink;
 
 /* How the agent is. */
 struct source_report {
@@ -61,6 +62,8 @@ struct source_ops {
 	void (*reported)(struct source *source);
 	/* NULL: there is nothing to count. */
 	void (*count)(const struct source *source, struct source_counts *counts);
+	/* Families of its own. NULL: there are none. */
+	void (*write_metrics)(const struct source *source, const struct metric_sink *sink);
 	/* The agent is about to end. True: something is still to be told to others, ask again a
 	 * little later. NULL: nothing ever is. */
 	bool (*leave)(struct source *source);

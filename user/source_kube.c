@@ -14,6 +14,7 @@
 #include "user/kube_reflector.h"
 #include "user/kube_resource.h"
 #include "user/kube_spaces.h"
+#include "user/kube_streams.h"
 #include "user/kube_troubles.h"
 #include "user/log.h"
 
@@ -318,49 +319,46 @@ static void source_kube_rescan(struct source *source)
 	kube_definitions_rescan(kube->definitions);
 }
 
-static void add_status(struct json_object *resources, const char *name, const char *version,
-		       const struct kube_reflector *reflector)
+/* What is followed; to be freed. */
+static struct kube_stream *list_streams(const struct source_kube *kube, size_t *count)
 {
-	struct json_object *status = json_object_new_object();
-	struct kube_reflector_state state;
+	struct kube_stream *streams = memory_alloc((kube_resource_count + 1) * sizeof(*streams));
+	size_t i, at = 0;
 
-	kube_reflector_state(reflector, &state);
-	json_add_text(status, "version", version);
-	json_object_object_add(status, "listed", json_object_new_boolean(state.is_listed));
-	json_object_object_add(status, "watching", json_object_new_boolean(state.is_watching));
-	json_object_object_add(status, "objects", json_object_new_uint64(state.objects));
-	json_object_object_add(status, "lists", json_object_new_uint64(state.lists));
-	json_object_object_add(status, "watches", json_object_new_uint64(state.watches));
-	json_object_object_add(status, "events", json_object_new_uint64(state.events));
-	json_add_text(status, "resource_version", state.version);
-	if (*state.problem)
-		json_add_text(status, "problem", state.problem);
-	json_object_object_add(resources, name, status);
+	for (i = 0; i < kube_resource_count; i++) {
+		const struct followed *followed = &kube->followed[i];
+
+		if (!followed->reflector)
+			continue;
+		streams[at].resource = followed->resource->name;
+		streams[at].version = followed->version;
+		kube_reflector_state(followed->reflector, &streams[at++].state);
+	}
+	if (kube->definitions) {
+		streams[at].resource = "customresourcedefinitions";
+		streams[at].version = "v1";
+		kube_reflector_state(kube_definitions_reflector(kube->definitions),
+				     &streams[at++].state);
+	}
+	*count = at;
+	return streams;
 }
 
 static struct json_object *source_kube_status(const struct source *source)
 {
 	const struct source_kube *kube = from_source(source);
 	struct json_object *status = json_object_new_object();
-	struct json_object *resources = json_object_new_object();
-	size_t i;
+	struct kube_stream *streams;
+	size_t count;
 
 	json_add_text(status, "kind", "kube");
 	json_add_text(status, "server", kube_http_server(kube->http));
 	json_object_object_add(status, "synced", json_object_new_boolean(kube->is_synced));
 	if (kube->definitions && *kube_definitions_problem(kube->definitions))
 		json_add_text(status, "problem", kube_definitions_problem(kube->definitions));
-	for (i = 0; i < kube_resource_count; i++) {
-		const struct followed *followed = &kube->followed[i];
-
-		if (followed->reflector)
-			add_status(resources, followed->resource->name, followed->version,
-				   followed->reflector);
-	}
-	if (kube->definitions)
-		add_status(resources, "customresourcedefinitions", "v1",
-			   kube_definitions_reflector(kube->definitions));
-	json_object_object_add(status, "resources", resources);
+	streams = list_streams(kube, &count);
+	json_object_object_add(status, "resources", kube_streams_status(streams, count));
+	free(streams);
 	if (kube->feedback)
 		json_object_object_add(status, "feedback", kube_feedback_status(kube->feedback));
 	return status;
@@ -397,6 +395,16 @@ static void source_kube_count(const struct source *source, struct source_counts 
 
 	if (kube->feedback)
 		kube_feedback_count(kube->feedback, counts);
+}
+
+static void source_kube_write_metrics(const struct source *source, const struct metric_sink *sink)
+{
+	struct kube_stream *streams;
+	size_t count;
+
+	streams = list_streams(from_source(source), &count);
+	kube_streams_write_metrics(streams, count, sink);
+	free(streams);
 }
 
 static bool source_kube_leave(struct source *source)
@@ -452,6 +460,7 @@ static const struct source_ops source_kube_ops = {
 	.unread = source_kube_unread,
 	.reported = source_kube_reported,
 	.count = source_kube_count,
+	.write_metrics = source_kube_write_metrics,
 	.leave = source_kube_leave,
 	.free = source_kube_free,
 };

@@ -9,18 +9,22 @@
 #include "policy/names.h"
 #include "policy/store.h"
 
+struct durations;
 struct json_object;
 struct metric_sink;
 struct telemetry;
 
 /* Gauges that the agent owns; read at every scrape. */
 struct telemetry_agent {
-	unsigned int reconciles, reconcile_errors, findings, pods, pods_attached;
+	unsigned int reconciles, reconcile_errors, pods, pods_attached;
 	unsigned int connections_cut;
 	unsigned long events_sent, events_failed; /* Kubernetes Events */
 	uint64_t last_apply_us;
 	double started; /* Unix seconds */
 	int ready, is_leader;
+	const struct findings *findings;
+	const struct durations *passes;	     /* compiling and applying */
+	const struct durations *propagation; /* from news to their being in force */
 };
 
 /* `store` gives pod names for addresses in events; both outlive the telemetry. */

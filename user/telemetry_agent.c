@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bpf/weft_abi.h"
+#include "user/durations.h"
 #include "user/metric_sink.h"
 #include "user/telemetry_internal.h"
 
@@ -27,6 +28,20 @@ static void put_seconds(const struct metric_sink *sink, const char *name, const 
 
 	sink->family(sink->context, &family);
 	metric_put_real(sink, NULL, seconds);
+}
+
+static void put_durations(const struct metric_sink *sink, const char *name, const char *help,
+			  const struct durations *durations)
+{
+	const struct metric_family family = {
+		.name = name,
+		.type = METRIC_HISTOGRAM,
+		.unit = "seconds",
+		.help = help,
+	};
+
+	sink->family(sink->context, &family);
+	durations_put(durations, sink);
 }
 
 static void write_build(const struct metric_sink *sink)
@@ -70,8 +85,13 @@ void telemetry_write_agent(const struct telemetry_agent *agent, const struct met
 		   "Of these, how many could not be applied completely.", agent->reconcile_errors);
 	put_seconds(sink, "weft_agent_last_apply_seconds",
 		    "Duration of the last compile and apply.", (double)agent->last_apply_us / 1e6);
+	put_durations(sink, "weft_agent_reconcile_duration_seconds",
+		      "Time that compiling and applying took.", agent->passes);
+	put_durations(sink, "weft_agent_propagation_duration_seconds",
+		      "Time from the first change of an object until it was in force.",
+		      agent->propagation);
 	put_single(sink, "weft_agent_findings", METRIC_GAUGE,
-		   "Objects and fields that are wrong (see weft status).", agent->findings);
+		   "Objects and fields that are wrong (see weft status).", agent->findings->count);
 	put_single(sink, "weft_agent_pods", METRIC_GAUGE, "Pods of this node.", agent->pods);
 	put_single(sink, "weft_agent_pods_attached", METRIC_GAUGE,
 		   "Pods of this node whose interface is governed.", agent->pods_attached);

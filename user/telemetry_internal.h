@@ -46,6 +46,9 @@ void telemetry_put_port(struct metric_rows *rows, uint16_t port);
 
 /* telemetry_agent.c */
 void telemetry_write_agent(const struct telemetry_agent *agent, const struct metric_sink *sink);
+/* telemetry_objects.c */
+void telemetry_write_objects(const struct store *store, const struct findings *findings,
+			     const struct metric_sink *sink);
 /* telemetry_requests.c */
 void telemetry_write_requests(const struct telemetry *telemetry, const struct metric_sink *sink);
 

@@ -250,6 +250,7 @@ void telemetry_write_metrics(struct telemetry *telemetry, const struct telemetry
 			     const struct metric_sink *sink)
 {
 	telemetry_write_agent(agent, sink);
+	telemetry_write_objects(telemetry->store, agent->findings, sink);
 	write_verdicts(telemetry, sink);
 	write_edges(telemetry, sink);
 	telemetry_write_requests(telemetry, sink);

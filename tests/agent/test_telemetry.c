@@ -6,6 +6,7 @@
 #include "tests/agent/mapset.h"
 #include "tests/unit/objects.h"
 #include "bpf/http_latency.bpf.h"
+#include "user/durations.h"
 #include "user/metric_text.h"
 #include "user/telemetry.h"
 
@@ -84,7 +85,13 @@ static void put_latency(uint32_t src, uint32_t rule, uint64_t ns, uint64_t count
 
 static char *metrics(void)
 {
-	struct telemetry_agent agent = { 0 };
+	static const struct durations none;
+	static const struct findings findings;
+	const struct telemetry_agent agent = {
+		.findings = &findings,
+		.passes = &none,
+		.propagation = &none,
+	};
 	struct metric_text text;
 	size_t length;
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import promtext
 from kube_scene import ALLOWED, REFUSED, TARGETS, Api, kubeconfig, make_certificates, running
 from mesh import wait_until
 from robust import pod, read_until, route, target, weftd
@@ -99,6 +100,26 @@ def test_problem_is_told(scene):
     assert scene.askers["caller"].ask(scene.cluster.of("web", 80)) == ALLOWED
     scene.api.do("set", faults=[])
     wait_until(lambda: "problem" not in scene.resource(), 12, "recovery")
+
+
+def test_streams_are_measured(scene):
+    def metric(name, **labels):
+        return promtext.parse(scene.cluster.get("a", "/metrics")).total("weft_kube_" + name,
+                                                                       resource=TARGETS, **labels)
+    events, lists = metric("watch_events_total"), metric("lists_total")
+    assert metric("watching") == 1 and lists >= 1 and metric("watches_total") >= 1
+    scene.api.do("remove", plural=TARGETS, namespace="default", name="web")
+    scene.await_calls(REFUSED)
+    assert metric("watch_events_total") == events + 1
+    assert abs(time.time() - metric("last_heard_timestamp_seconds")) < 2
+    list_errors, watch_errors = metric("errors_total", verb="list"), metric("errors_total", verb="watch")
+    scene.api.do("fault", path=TARGETS, kind="status", code=503, watch=True, count=2)
+    scene.api.do("compact")
+    wait_until(lambda: metric("errors_total", verb="watch") == watch_errors + 2, 5, "refused watches")
+    assert metric("errors_total", verb="list") == list_errors
+    scene.api.do("fault", path=TARGETS, kind="status", code=500, watch=False)
+    scene.api.do("compact")
+    wait_until(lambda: metric("errors_total", verb="list") == list_errors + 1, 5, "a refused list")
 
 
 def test_idle_watches(scene):

@@ -283,7 +283,7 @@ static int open_maps(struct agent *agent)
 		return fail("read maps", err);
 	agent_plan_expiry(agent);
 	attachments_load(agent);
-	agent->telemetry = telemetry_new(maps, agent->names, agent->store);
+	agent->telemetry = telemetry_new(maps, agent->names, agent->store, &agent->config->metrics);
 	agent->past = past_new(maps, agent->names);
 	err = maps_events_open(maps, on_event, agent, &agent->events);
 	if (!err)

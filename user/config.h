@@ -9,6 +9,7 @@
 #include "loader/maps.h"
 #include "policy/workload.h"
 #include "user/log.h"
+#include "user/metric_options.h"
 
 enum { CONFIG_ERROR_LEN = 512 };
 
@@ -38,6 +39,7 @@ struct config {
 	uint32_t max_head;	  /* bytes of an HTTP request's head */
 	uint32_t request_sample;  /* of 2^32 requests that are answered: those logged */
 	uint32_t request_path;	  /* bytes of a path in the log */
+	struct metric_options metrics;
 	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default */
 	char host_name[WEFT_NAME_LEN];	    /* what `node` defaults to */
 	char listen_text[WEFT_LISTEN_LEN];  /* what `listen` points to */

@@ -23,17 +23,17 @@ void metric_rows_label(struct metric_rows *rows, const char *name, const char *v
 	rows->length += length;
 }
 
-/* One block of memory: values, labels, their text. */
+/* Labels, values and the labels' text are one block of memory. */
 static struct metric_row row_make(struct metric_rows *rows)
 {
-	size_t values_size = rows->width * sizeof(uint64_t), i;
-	size_t labels_size = rows->label_count * sizeof(struct metric_label);
-	char *block = memory_alloc(values_size + labels_size + rows->length), *at;
-	struct metric_label *labels = (struct metric_label *)(block + values_size);
+	size_t labels_size = rows->label_count * sizeof(struct metric_label), i;
+	size_t values_size = rows->width * sizeof(uint64_t);
+	char *block = memory_alloc(labels_size + values_size + rows->length), *at;
+	struct metric_label *labels = (struct metric_label *)block;
 	struct metric_row row = {
 		.labels = { labels, rows->label_count },
-		.values = (uint64_t *)block,
-		.text = block + values_size + labels_size,
+		.values = (uint64_t *)(block + labels_size),
+		.text = block + labels_size + values_size,
 		.length = rows->length,
 	};
 
@@ -66,7 +66,7 @@ static int row_compare(const void *a, const void *b)
 
 static void row_free(struct metric_row *row)
 {
-	free(row->values);
+	free((void *)row->labels.items);
 }
 
 /* Adds a row up to another, and frees it. */
@@ -96,19 +96,70 @@ void metric_rows_merge(struct metric_rows *rows)
 	rows->count = to;
 }
 
-void metric_rows_fold(struct metric_rows *rows, size_t most)
+/* Adds the labels of a row that is folded. */
+static void put_replaced(struct metric_rows *rows, const struct metric_row *row,
+			 const char *(*replace)(const char *name))
 {
-	struct metric_row rest = row_make(rows);
 	size_t i;
 
-	if (rows->count <= most) {
-		row_free(&rest);
-		return;
+	for (i = 0; i < row->labels.count; i++) {
+		const struct metric_label *label = &row->labels.items[i];
+		const char *value = replace(label->name);
+
+		metric_rows_label(rows, label->name, value ? value : label->value);
 	}
-	for (i = most; i < rows->count; i++)
-		row_join(&rest, &rows->items[i], rows->width);
-	rows->items[most] = rest;
-	rows->count = most + 1;
+}
+
+void metric_rows_fold(struct metric_rows *rows, size_t most,
+		      const char *(*replace)(const char *name))
+{
+	size_t i;
+
+	if (rows->count <= most)
+		return;
+	for (i = most; i < rows->count; i++) {
+		struct metric_row row = rows->items[i];
+
+		put_replaced(rows, &row, replace);
+		rows->items[i] = row_make(rows);
+		memcpy(rows->items[i].values, row.values, rows->width * sizeof(uint64_t));
+		row_free(&row);
+	}
+	rows->replace = replace;
+	metric_rows_merge(rows);
+}
+
+void metric_rows_widen(struct metric_rows *rows, size_t width)
+{
+	size_t i;
+
+	rows->width = width;
+	rows->widened = memory_alloc(rows->count * width * sizeof(uint64_t));
+	for (i = 0; i < rows->count; i++)
+		rows->items[i].values = rows->widened + i * width;
+}
+
+/* NULL: there is no row with these labels. */
+static struct metric_row *row_find(const struct metric_rows *rows, const struct metric_row *key)
+{
+	return rows->count ?
+		       bsearch(key, rows->items, rows->count, sizeof(*rows->items), row_compare) :
+		       NULL;
+}
+
+uint64_t *metric_rows_find(struct metric_rows *rows)
+{
+	struct metric_row asked = row_make(rows), folded;
+	const struct metric_row *found = row_find(rows, &asked);
+
+	if (!found && rows->replace) {
+		put_replaced(rows, &asked, rows->replace);
+		folded = row_make(rows);
+		found = row_find(rows, &folded);
+		row_free(&folded);
+	}
+	row_free(&asked);
+	return found ? found->values : NULL;
 }
 
 void metric_rows_clear(struct metric_rows *rows)
@@ -118,6 +169,7 @@ void metric_rows_clear(struct metric_rows *rows)
 	for (i = 0; i < rows->count; i++)
 		row_free(&rows->items[i]);
 	free(rows->items);
+	free(rows->widened);
 	free(rows->text);
 	memset(rows, 0, sizeof(*rows));
 }

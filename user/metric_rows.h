@@ -23,6 +23,8 @@ struct metric_rows {
 	size_t width; /* values of a row; to be set before the first */
 	struct metric_row *items;
 	size_t count, capacity;
+	const char *(*replace)(const char *name); /* of those that were folded; NULL: none was */
+	uint64_t *widened;			  /* see metric_rows_widen() */
 	/* labels of the row that is being made */
 	const char *names[METRIC_LABELS_MAX];
 	size_t label_count;
@@ -41,10 +43,19 @@ uint64_t *metric_rows_add(struct metric_rows *rows);
  */
 void metric_rows_merge(struct metric_rows *rows);
 /*
- * After merging: adds up what is beyond the first `most` rows to one row, with the labels that were
- * added last.
+ * After merging: of the rows beyond the first `most`, labels get the values that `replace` gives
+ * for their names (NULL: they stay as they are), and those that are equal then are added up.
  */
-void metric_rows_fold(struct metric_rows *rows, size_t most);
+void metric_rows_fold(struct metric_rows *rows, size_t most,
+		      const char *(*replace)(const char *name));
+
+/* For rows that are made before they have values: gives each this many, zero. */
+void metric_rows_widen(struct metric_rows *rows, size_t width);
+/*
+ * Once merged: the values of the row with the labels that were added last, or of the one that it
+ * was folded into. NULL when there is none.
+ */
+uint64_t *metric_rows_find(struct metric_rows *rows);
 void metric_rows_clear(struct metric_rows *rows);
 
 #endif /* WEFT_USER_METRIC_ROWS_H */

@@ -14,13 +14,15 @@
 #define WATCH_NS 2000000000ULL
 
 struct telemetry *telemetry_new(const struct maps *maps, const struct names *names,
-				const struct store *store)
+				const struct store *store, const struct metric_options *options)
 {
 	struct telemetry *telemetry = memory_alloc(sizeof(*telemetry));
 
 	telemetry->maps = maps;
 	telemetry->names = names;
 	telemetry->store = store;
+	telemetry->options = options;
+	latency_bounds_make(&telemetry->bounds, options->fine_from_ns, options->fine_to_ns);
 	telemetry->events = memory_alloc(TELEMETRY_EVENTS * sizeof(*telemetry->events));
 	return telemetry;
 }

@@ -8,6 +8,7 @@
 #include "loader/maps.h"
 #include "policy/names.h"
 #include "policy/store.h"
+#include "user/metric_options.h"
 
 struct durations;
 struct json_object;
@@ -27,9 +28,9 @@ struct telemetry_agent {
 	const struct durations *propagation; /* from news to their being in force */
 };
 
-/* `store` gives pod names for addresses in events; both outlive the telemetry. */
+/* `store` gives pod names for addresses in events; all four outlive the telemetry. */
 struct telemetry *telemetry_new(const struct maps *maps, const struct names *names,
-				const struct store *store);
+				const struct store *store, const struct metric_options *options);
 /* Before the maps close: nobody watches any more. */
 void telemetry_free(struct telemetry *telemetry);
 

@@ -4,6 +4,7 @@
 #define WEFT_USER_TELEMETRY_INTERNAL_H
 
 #include <stdbool.h>
+#include "user/latency_bounds.h"
 #include "user/telemetry.h"
 
 struct metric_rows;
@@ -20,6 +21,8 @@ struct telemetry {
 	const struct maps *maps;
 	const struct names *names;
 	const struct store *store;
+	const struct metric_options *options;
+	struct latency_bounds bounds;	/* of the histograms */
 	struct telemetry_event *events; /* ring; the event with sequence s is at s %
 					   TELEMETRY_EVENTS */
 	uint64_t next;			/* sequence of the next event */
@@ -37,12 +40,25 @@ struct telemetry_rule {
 
 void telemetry_rule_of(const struct telemetry *telemetry, uint32_t id, struct telemetry_rule *rule);
 
-/* Labels that several families have: {side}_namespace, _workload, _service_account;
- * destination_port. */
+/*
+ * telemetry_labels.c: labels that several families have, as far as they are wanted:
+ * {side}_namespace, _workload, _service_account; destination_port; service or backend;
+ * traffic_target, route_group, match; method.
+ */
 enum telemetry_side { TELEMETRY_SOURCE, TELEMETRY_DESTINATION };
 void telemetry_put_workload(const struct telemetry *telemetry, struct metric_rows *rows,
 			    enum telemetry_side side, uint32_t id);
-void telemetry_put_port(struct metric_rows *rows, uint16_t port);
+void telemetry_put_port(const struct telemetry *telemetry, struct metric_rows *rows, uint16_t port);
+void telemetry_put_service(const struct telemetry *telemetry, struct metric_rows *rows,
+			   const char *label, uint32_t id);
+void telemetry_put_rule(const struct telemetry *telemetry, struct metric_rows *rows, uint32_t id);
+void telemetry_put_method(const struct telemetry *telemetry, struct metric_rows *rows,
+			  uint8_t method);
+/*
+ * Merges rows, and folds those beyond the most that are wanted: the workloads of these are
+ * "overflow", and what else their labels say of who, whom and by which rule is lost.
+ */
+void telemetry_bound(struct metric_rows *rows, size_t most);
 
 /* telemetry_agent.c */
 void telemetry_write_agent(const struct telemetry_agent *agent, const struct metric_sink *sink);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the kernel counted, as families of metrics: rows are a map's entries with their labels. */
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "policy/memory.h"
 #include "policy/reason.h"
-#include "policy/workload.h"
 #include "user/metric_rows.h"
 #include "user/telemetry_internal.h"
 
@@ -17,42 +15,6 @@ struct row_maker {
 	const struct telemetry *telemetry;
 	struct metric_rows rows;
 };
-
-void telemetry_put_workload(const struct telemetry *telemetry, struct metric_rows *rows,
-			    enum telemetry_side side, uint32_t id)
-{
-	static const struct {
-		const char *name_space, *workload, *service_account;
-	} names[] = {
-		[TELEMETRY_SOURCE] = { "source_namespace", "source_workload",
-				       "source_service_account" },
-		[TELEMETRY_DESTINATION] = { "destination_namespace", "destination_workload",
-					    "destination_service_account" },
-	};
-	struct workload workload;
-
-	workload_of(telemetry->names, id, &workload);
-	metric_rows_label(rows, names[side].name_space, workload.name_space);
-	metric_rows_label(rows, names[side].workload, workload.name);
-	metric_rows_label(rows, names[side].service_account, workload.service_account);
-}
-
-void telemetry_put_port(struct metric_rows *rows, uint16_t port)
-{
-	char text[8];
-
-	snprintf(text, sizeof(text), "%u", port);
-	metric_rows_label(rows, "destination_port", text);
-}
-
-static void put_service(struct row_maker *maker, const char *label, uint32_t id)
-{
-	const struct weft_name *name = NULL;
-
-	if (id)
-		name = names_lookup(maker->telemetry->names, WEFT_NAME_SERVICE, id);
-	metric_rows_label(&maker->rows, label, name ? name->name : "");
-}
 
 static int edge_row(const void *raw_key, const void *raw_values, void *context)
 {
@@ -69,9 +31,9 @@ static int edge_row(const void *raw_key, const void *raw_values, void *context)
 	metric_rows_label(rows, "protocol", protocol_name(key->proto));
 	telemetry_put_workload(telemetry, rows, TELEMETRY_SOURCE, key->src_workload);
 	telemetry_put_workload(telemetry, rows, TELEMETRY_DESTINATION, key->dst_workload);
-	telemetry_put_port(rows, key->port);
-	put_service(maker, "service", key->service);
-	put_service(maker, "backend", key->backend);
+	telemetry_put_port(telemetry, rows, key->port);
+	telemetry_put_service(telemetry, rows, "service", key->service);
+	telemetry_put_service(telemetry, rows, "backend", key->backend);
 	sums = metric_rows_add(rows);
 	for (cpu = 0; cpu < telemetry->maps->cpus; cpu++, values += EDGE_WIDTH)
 		for (i = 0; i < EDGE_WIDTH; i++)
@@ -155,7 +117,7 @@ static void write_edges(struct telemetry *telemetry, const struct metric_sink *s
 	size_t f, i;
 
 	maps_each(telemetry->maps, MAP_EDGE, edge_row, &maker);
-	metric_rows_merge(&maker.rows);
+	telemetry_bound(&maker.rows, telemetry->options->max_series);
 	for (f = 0; f < sizeof(edge_families) / sizeof(edge_families[0]); f++) {
 		const struct edge_family *family = &edge_families[f];
 
@@ -183,7 +145,7 @@ static void write_verdicts(struct telemetry *telemetry, const struct metric_sink
 	size_t i;
 
 	maps_each(telemetry->maps, MAP_VERDICT, verdict_row, &maker);
-	metric_rows_merge(&maker.rows);
+	telemetry_bound(&maker.rows, telemetry->options->max_series);
 	sink->family(sink->context, &family);
 	for (i = 0; i < rows->count; i++)
 		metric_put_number(sink, &rows->items[i].labels, *rows->items[i].values);

@@ -17,6 +17,7 @@ static struct {
 	const struct maps *maps;
 	struct names *names;
 	struct store *store;
+	struct metric_options options;
 	struct telemetry *telemetry;
 	uint32_t web, api, rule;
 } f;
@@ -43,7 +44,12 @@ static int setup(void **state)
 	f.maps = mapset_maps(f.set);
 	f.names = names_new();
 	f.store = store_from(pods, NULL);
-	f.telemetry = telemetry_new(f.maps, f.names, f.store);
+	f.options = (struct metric_options){
+		.labels = METRIC_LABELS_ALL,
+		.max_series = 10000,
+		.max_histograms = 1000,
+	};
+	f.telemetry = telemetry_new(f.maps, f.names, f.store, &f.options);
 	f.web = names_get(f.names, WEFT_NAME_WORKLOAD, "shop", "web", "Deployment/web");
 	f.api = names_get(f.names, WEFT_NAME_WORKLOAD, "shop", "api", "Deployment/api");
 	f.rule = names_get(f.names, WEFT_NAME_RULE, "shop", "readers", "routes/get");

@@ -69,11 +69,9 @@ static void test_equal_labels_are_added_up(void **state)
 	metric_rows_clear(&rows);
 }
 
-static void fold(struct metric_rows *rows, size_t most)
+static const char *replace(const char *name)
 {
-	metric_rows_label(rows, "a", "rest");
-	metric_rows_label(rows, "b", "");
-	metric_rows_fold(rows, most);
+	return !strcmp(name, "a") ? "rest" : NULL;
 }
 
 static void test_the_last_are_folded(void **state)
@@ -85,18 +83,81 @@ static void test_the_last_are_folded(void **state)
 	for (; name[0] <= 'h'; name[0]++)
 		add(&rows, name, (uint64_t)(name[0] - 'a'));
 	metric_rows_merge(&rows);
-	fold(&rows, 8);
+	metric_rows_fold(&rows, 8, replace);
 	assert_int_equal(rows.count, 8);
-	fold(&rows, 7);
+	metric_rows_fold(&rows, 7, replace);
 	assert_int_equal(rows.count, 8);
 	expect_row(&rows, 7, "rest");
 	assert_int_equal(rows.items[7].values[0], 7);
-	fold(&rows, 2);
+	metric_rows_fold(&rows, 2, replace);
 	assert_int_equal(rows.count, 3);
 	expect_row(&rows, 1, "b");
 	expect_row(&rows, 2, "rest");
 	assert_int_equal(rows.items[2].values[0], 2 + 3 + 4 + 5 + 6 + 7);
 	assert_int_equal(rows.items[2].values[1], 6);
+	metric_rows_clear(&rows);
+}
+
+/* What is not replaced still tells rows apart. */
+static void test_folded_rows_keep_other_labels(void **state)
+{
+	struct metric_rows rows = { .width = 1 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 10; i++) {
+		metric_rows_label(&rows, "a", (char[]){ (char)('a' + i), '\0' });
+		metric_rows_label(&rows, "b", i % 2 ? "odd" : "even");
+		*metric_rows_add(&rows) = i;
+	}
+	metric_rows_merge(&rows);
+	metric_rows_fold(&rows, 3, replace);
+	assert_int_equal(rows.count, 5);
+	assert_string_equal(rows.items[3].labels.items[0].value, "rest");
+	assert_string_equal(rows.items[3].labels.items[1].value, "even");
+	assert_int_equal(*rows.items[3].values, 4 + 6 + 8);
+	assert_string_equal(rows.items[4].labels.items[1].value, "odd");
+	assert_int_equal(*rows.items[4].values, 3 + 5 + 7 + 9);
+	metric_rows_clear(&rows);
+}
+
+static uint64_t *find(struct metric_rows *rows, const char *value)
+{
+	metric_rows_label(rows, "a", value);
+	metric_rows_label(rows, "b", "");
+	return metric_rows_find(rows);
+}
+
+static void test_rows_are_found_and_widened(void **state)
+{
+	struct metric_rows rows = { .width = 0 };
+	char name[2] = "a";
+
+	(void)state;
+	assert_null(find(&rows, "a"));
+	for (; name[0] <= 'e'; name[0]++) {
+		metric_rows_label(&rows, "a", name);
+		metric_rows_label(&rows, "b", "");
+		metric_rows_add(&rows);
+	}
+	metric_rows_merge(&rows);
+	metric_rows_widen(&rows, 3);
+	assert_ptr_equal(find(&rows, "c"), rows.items[2].values);
+	assert_null(find(&rows, "cc")); /* for nothing was folded */
+	metric_rows_clear(&rows);
+	for (name[0] = 'a'; name[0] <= 'e'; name[0]++) {
+		metric_rows_label(&rows, "a", name);
+		metric_rows_label(&rows, "b", "");
+		metric_rows_add(&rows);
+	}
+	metric_rows_merge(&rows);
+	metric_rows_fold(&rows, 2, replace);
+	metric_rows_widen(&rows, 3);
+	assert_int_equal(rows.count, 3);
+	assert_ptr_equal(find(&rows, "b"), rows.items[1].values);
+	assert_ptr_equal(find(&rows, "c"), rows.items[2].values);
+	rows.items[2].values[2] = 7;
+	assert_int_equal(find(&rows, "e")[2], 7);
 	metric_rows_clear(&rows);
 }
 
@@ -106,6 +167,8 @@ int main(void)
 		cmocka_unit_test(test_labels_of_any_length),
 		cmocka_unit_test(test_equal_labels_are_added_up),
 		cmocka_unit_test(test_the_last_are_folded),
+		cmocka_unit_test(test_folded_rows_keep_other_labels),
+		cmocka_unit_test(test_rows_are_found_and_widened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,10 +62,9 @@ static void test_splits(void **state)
 	"weft_split_backend_weight{destination_namespace=\"shop\",service=\"" service \
 	"\",backend=\"" backend "\",split=\"" split "\"} "
 		WEIGHT("api", "a", "a-same-age") "3\n" WEIGHT("api", "b", "a-same-age") "0\n" WEIGHT(
-			"old", "a",
-			"milli") "0.9\n" WEIGHT("web", "a",
-						  "older") "90\n" WEIGHT("web", "b",
-									     "older") "10\n";
+			"old", "a", "milli") "0.9\n" WEIGHT("web", "a",
+							    "older") "90\n" WEIGHT("web", "b",
+										   "older") "10\n";
 	struct findings findings = { 0 };
 	struct store *store = store_from(objects, &findings);
 	char *text = text_of(store, &findings);

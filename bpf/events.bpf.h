@@ -11,6 +11,13 @@
 #include "weft_abi.h"
 #include "maps.bpf.h"
 
+/*
+ * Set before the programs are loaded, so that the kernel leaves out what hangs on it: false =
+ * edges, requests and latencies are not counted, and no event is sent but those that the agent acts
+ * on. Verdicts by reason are counted in any case.
+ */
+const volatile bool weft_telemetry __weak = true;
+
 enum event_limit {
 	EVENT_WAKE_BYTES = 128 * 1024, /* an eighth of the ring */
 	EVENT_PACE_NS = 2000000,       /* five hundred frequent events a second and CPU... */
@@ -114,7 +121,9 @@ static __always_inline void verdict_report(struct weft_event *event)
 	};
 
 	verdict_count(&key);
-	if (event->action != WEFT_VERDICT_ALLOW) {
+	/* At WEFT_HOOK_ACCEPT the agent cuts what it is told of. */
+	if (event->action != WEFT_VERDICT_ALLOW &&
+	    (weft_telemetry || event->hook == WEFT_HOOK_ACCEPT)) {
 		event->type = WEFT_EVENT_VERDICT;
 		event_emit(event);
 	}

@@ -118,7 +118,8 @@ static __noinline bool http_from_pod_head(struct http_answering *a)
 		}
 		return false; /* the caller begins the next */
 	}
-	http_from_pod_count(a, number);
+	if (weft_telemetry)
+		http_from_pod_count(a, number);
 	flow->answers_begun = number + 1;
 	if (upgraded) {
 		a->flags |= WEFT_HTTP_ANSWER_UPGRADED;
@@ -269,6 +270,8 @@ static __noinline int http_from_pod_ended(struct weft_http_flow *flow, const str
 	if (flow->answer_flags & (WEFT_HTTP_ANSWER_ENDED | WEFT_HTTP_ANSWER_UPGRADED))
 		return 0;
 	flow->answer_flags |= WEFT_HTTP_ANSWER_ENDED;
+	if (!weft_telemetry)
+		return 0;
 	for (int i = 0; i < WEFT_HTTP_PENDING && number + i < flow->requests; i++) {
 		struct weft_http_pending pending = http_from_pod_pending(flow, number + i);
 

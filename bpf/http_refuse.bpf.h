@@ -36,12 +36,29 @@ struct http_reading {
 	__u32 path_len; /* bytes of a path in an event */
 };
 
+/* The event of a denial. */
+static __always_inline void http_to_pod_tell(struct http_reading *r,
+					     const struct weft_verdict_key *key, bool forbidden)
+{
+	const struct weft_http_flow *flow = r->flow;
+	struct http_read *read = r->read;
+	struct weft_request_event *event = &read->event;
+
+	http_count_fill(event, flow, r->pkt, r->local, true);
+	event->event.reason = key->reason;
+	event->event.action = key->action;
+	event->method = read->would_deny ? read->would_method : read->work.run.method;
+	event->status = forbidden ? 403 : 0;
+	event->path_len = flow->path_len;
+	__builtin_memcpy(event->path, flow->path, sizeof(event->path));
+	http_count_emit(event);
+}
+
 /* The client is told no, or cut off, and the server with it. */
 static __noinline int http_to_pod_end(struct http_reading *r, bool forbidden)
 {
 	struct weft_http_flow *flow = r->flow;
 	struct http_read *read = r->read;
-	struct weft_request_event *event = &read->event;
 	struct weft_verdict_key key = {
 		.src_workload = flow->src_workload,
 		.dst_workload = r->local->peer.workload,
@@ -55,14 +72,8 @@ static __noinline int http_to_pod_end(struct http_reading *r, bool forbidden)
 	if (read->would_deny)
 		key.reason = read->would_deny;
 	verdict_count(&key);
-	http_count_fill(event, flow, r->pkt, r->local, true);
-	event->event.reason = key.reason;
-	event->event.action = key.action;
-	event->method = read->would_deny ? read->would_method : read->work.run.method;
-	event->status = forbidden ? 403 : 0;
-	event->path_len = flow->path_len;
-	__builtin_memcpy(event->path, flow->path, sizeof(event->path));
-	http_count_emit(event);
+	if (weft_telemetry)
+		http_to_pod_tell(r, &key, forbidden);
 	if (read->would_deny)
 		return 0;
 	if (forbidden)

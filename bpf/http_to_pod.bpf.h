@@ -96,7 +96,7 @@ static __noinline bool http_to_pod_head(struct http_reading *r)
 		/* What it says is of 2^16 requests ago. */
 		if (waiting && flow->alone.number == (__u16)read->requests)
 			flow->alone.number ^= 0x8000;
-		pending->head_ns = bpf_ktime_get_ns();
+		pending->head_ns = weft_telemetry ? bpf_ktime_get_ns() : 0;
 		pending->rule = read->rule;
 		pending->number = read->requests;
 		pending->method = run->method;
@@ -264,7 +264,8 @@ static __noinline int http_to_pod_keep_path(struct http_reading *r)
 	struct http_read *read = r->read;
 	__u32 end = read->path_end, length;
 
-	if (read->path_at == HTTP_NOWHERE)
+	/* for events */
+	if (!weft_telemetry || read->path_at == HTTP_NOWHERE)
 		return 0;
 	if (end > read->limit)
 		end = read->limit;
@@ -534,7 +535,7 @@ __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pkt,
 	read->would_deny = 0;
 	read->path_at = HTTP_NOWHERE;
 	read->work.run.method = 0;
-	r.samples = config->request_sample;
+	r.samples = weft_telemetry && config->request_sample;
 	r.path_len = config->request_path;
 	if (pkt->tcp_flags & PACKET_TCP_URG && !read->permissive) {
 		r.reason = WEFT_REASON_URGENT;

@@ -218,7 +218,7 @@ static __noinline int sockops_opened(struct bpf_sock_ops *ctx, enum weft_directi
 	conn.state = WEFT_CONN_ESTABLISHED;
 	if (!sockops_note(sk, cookie, record, &conn))
 		return 0;
-	edge = sockops_edge(&ends, &conn);
+	edge = weft_telemetry ? sockops_edge(&ends, &conn) : NULL;
 	if (edge)
 		edge->opened++;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
@@ -332,7 +332,7 @@ static __noinline int sockops_closed(struct bpf_sock_ops *ctx, __u32 old_state)
 	conn = record ? &record->conn : record_find(cookie);
 	if (!conn)
 		return 0;
-	if (conn->state == WEFT_CONN_ESTABLISHED)
+	if (weft_telemetry && conn->state == WEFT_CONN_ESTABLISHED)
 		sockops_count(ctx, sk, conn, old_state);
 	/* The socket may be connected again; that is another connection. */
 	if (record)

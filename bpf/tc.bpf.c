@@ -104,7 +104,7 @@ static __always_inline void tc_report(const struct packet *pkt, const struct tc_
 	};
 
 	verdict_count(&key);
-	if (verdict->action != WEFT_VERDICT_ALLOW)
+	if (weft_telemetry && verdict->action != WEFT_VERDICT_ALLOW)
 		tc_tell(pkt, verdict);
 }
 
@@ -124,7 +124,8 @@ static __noinline int tc_count_udp(struct __sk_buff *skb, const struct packet *p
 		.direction = opened,
 	};
 
-	udpflow_count(skb, pkt, &key, inbound == to_pod);
+	if (weft_telemetry)
+		udpflow_count(skb, pkt, &key, inbound == to_pod);
 	return 0;
 }
 

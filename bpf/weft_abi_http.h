@@ -266,7 +266,7 @@ struct weft_http_more {
 
 /* A request that the server has got. */
 struct weft_http_pending {
-	__u64 head_ns; /* when its head was complete */
+	__u64 head_ns; /* when its head was complete; 0 = not known, without telemetry */
 	__u32 rule;    /* weft_name id */
 	__u16 number;  /* of the request, its low bits */
 	__u8 method;   /* enum weft_http_method */

@@ -12,7 +12,7 @@ const void *build_object(size_t *size)
 	return weft_bpf__elf_bytes(size);
 }
 
-void build_identify(char id[BUILD_ID_LEN])
+void build_identify(const struct loader_options *options, char id[BUILD_ID_LEN])
 {
 	size_t size, i;
 	const unsigned char *byte = build_object(&size);
@@ -20,7 +20,8 @@ void build_identify(char id[BUILD_ID_LEN])
 
 	for (i = 0; i < size; i++)
 		hash = (hash ^ byte[i]) * 0x100000001b3;
-	snprintf(id, BUILD_ID_LEN, "weft-%016" PRIx64, hash);
+	snprintf(id, BUILD_ID_LEN, "weft-%016" PRIx64 "%s", hash,
+		 options->no_telemetry ? "-quiet" : "");
 }
 
 bool build_is_pinned(const char *root, const char *id)

@@ -16,8 +16,8 @@ enum { BUILD_ID_LEN = 32 };
 /* The BPF object of this build, an ELF file. */
 const void *build_object(size_t *size);
 
-/* Of that object; the loader sets no constants in it, or they would have to be part of it. */
-void build_identify(char id[BUILD_ID_LEN]);
+/* Of that object, and of the constant that the loader sets in it. */
+void build_identify(const struct loader_options *options, char id[BUILD_ID_LEN]);
 
 /* Whether all pins of the root are of this build. */
 bool build_is_pinned(const char *root, const char *id);

@@ -71,19 +71,31 @@ static int judge_load(struct bpf_object *object, const char *root)
 	return fd < 0 ? -errno : fd;
 }
 
+/* With or without telemetry the engine is the same. */
+static bool judge_is_pinned(const char *root)
+{
+	struct loader_options options = { .root = root };
+	char build[BUILD_ID_LEN];
+	bool pinned;
+
+	build_identify(&options, build);
+	pinned = build_is_pinned(root, build);
+	options.no_telemetry = true;
+	build_identify(&options, build);
+	return pinned || build_is_pinned(root, build);
+}
+
 int loader_judge_http_open(const char *root)
 {
 	const struct loader_options options = { .root = root };
 	struct bpf_object *object;
-	char build[BUILD_ID_LEN];
 	int fd, err;
 
 	fd = pins_get(root, PINS_PROGRAMS, "weft_judge");
 	if (fd < 0)
 		return fd;
 	close(fd);
-	build_identify(build);
-	if (!build_is_pinned(root, build))
+	if (!judge_is_pinned(root))
 		return -ESTALE;
 	err = load_open(&options, &object);
 	if (err)

@@ -137,7 +137,7 @@ static int loader_parse(const struct loader_options *options, struct bpf_object 
 
 	build[0] = '\0';
 	if (!options->object)
-		build_identify(build);
+		build_identify(options, build);
 	return err ? log_fail(error, err, "cannot read the BPF object: %s", strerror(-err)) : 0;
 }
 

@@ -28,6 +28,8 @@ struct loader_options {
 	const char *listen; /* the agent's HTTP address, for weft_config */
 	uint32_t request_sample, request_path; /* as in weft_config */
 	uint32_t max_entries[MAP_ID_COUNT];    /* 0 = default of bpf/maps.bpf.h */
+	bool no_telemetry;  /* nothing is counted but verdicts, no event is sent: see weft_telemetry
+			     */
 	const char *object; /* path of a BPF object instead of the built-in one; for tests */
 };
 

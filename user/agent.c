@@ -254,6 +254,7 @@ static int open_loader(struct agent *agent)
 		.listen = agent->config->listen,
 		.request_sample = agent->config->request_sample,
 		.request_path = agent->config->request_path,
+		.no_telemetry = !agent->config->telemetry,
 	};
 	char error[LOADER_ERROR_LEN] = "";
 	int err;

@@ -118,6 +118,7 @@ static void handle_status(const struct server_request *request, struct server_re
 	add_number(status, "max_head", agent->config->max_head);
 	/* Whose pods are counted by themselves. */
 	json_add_text(status, "pod_edges", pod_edges_name(agent->pod_edges));
+	add_bool(status, "telemetry", agent->config->telemetry);
 	add_number(status, "pid", (uint64_t)getpid());
 	json_add_text(status, "version", WEFT_VERSION);
 	add_number(status, "abi", WEFT_ABI_VERSION);
@@ -280,6 +281,12 @@ static void handle_tap(const struct server_request *request, struct server_respo
 
 	if (wrong) {
 		answer_text(response, 400, memory_strdup(wrong));
+		return;
+	}
+	if (!agent->config->telemetry) {
+		answer_text(response, 409,
+			    memory_strdup("the agent runs with --telemetry off: requests are no "
+					  "events\n"));
 		return;
 	}
 	telemetry_watch(agent->telemetry);

@@ -68,13 +68,25 @@ static int set_kubeconfig(struct config *config, const struct config_option *opt
 	return strlen(value) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+static int parse_switch(const char *value, const char **wanted, bool *on)
+{
+	*wanted = "'on' or 'off'";
+	*on = !strcmp(value, "on");
+	return *on || !strcmp(value, "off") ? 0 : -EINVAL;
+}
+
 static int set_kube_feedback(struct config *config, const struct config_option *option,
 			     const char *value, const char **wanted)
 {
 	(void)option;
-	*wanted = "'on' or 'off'";
-	config->kube_feedback = !strcmp(value, "on");
-	return strcmp(value, "on") && strcmp(value, "off") ? -EINVAL : 0;
+	return parse_switch(value, wanted, &config->kube_feedback);
+}
+
+static int set_telemetry(struct config *config, const struct config_option *option,
+			 const char *value, const char **wanted)
+{
+	(void)option;
+	return parse_switch(value, wanted, &config->telemetry);
 }
 
 static int set_ui(struct config *config, const struct config_option *option, const char *value,
@@ -427,6 +439,9 @@ static const struct config_option options[] = {
 	       set_tls_certificate),
 	OPTION("tls-key-file", "FILE", NULL, "With --role metrics: its private key, PEM",
 	       set_tls_key),
+	OPTION("telemetry", "on|off", "on",
+	       "Off: of traffic nothing is counted but verdicts, and no events are sent",
+	       set_telemetry),
 	OPTION("metrics-labels", "LIST", "all",
 	       "Labels of metrics besides namespaces: all, none, or some of "
 	       "workload,service_account,port,service,rule,method",

@@ -40,6 +40,7 @@ struct config {
 	uint32_t request_sample;  /* of 2^32 requests that are answered: those logged */
 	uint32_t request_path;	  /* bytes of a path in the log */
 	struct metric_options metrics;
+	bool telemetry;
 	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default */
 	char host_name[WEFT_NAME_LEN];	    /* what `node` defaults to */
 	char listen_text[WEFT_LISTEN_LEN];  /* what `listen` points to */

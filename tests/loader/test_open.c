@@ -94,6 +94,32 @@ static void opens_and_adopts(void **state)
 	place_close(at);
 }
 
+/* Programs of another kind take the place of those that are pinned; the maps stay. */
+static void changes_telemetry(void **state)
+{
+	uint32_t before[MAP_ID_COUNT], after[MAP_ID_COUNT];
+	struct loader_program on, off;
+	struct place *at = *state;
+
+	read_map_ids(place_open(at), before);
+	on = place_find_program(at, "weft_to_pod");
+	place_close(at);
+	at->options.no_telemetry = true;
+	read_map_ids(place_open(at), after);
+	off = place_find_program(at, "weft_to_pod");
+	assert_int_not_equal(off.id, on.id);
+	assert_memory_equal(before, after, sizeof(before));
+	assert_true(place_find_link(at, "cg_weft_connect4").current);
+	place_close(at);
+	assert_int_equal(loader_timing(place_open(at))->load_ns, 0);
+	assert_int_equal(place_find_program(at, "weft_to_pod").id, off.id);
+	place_close(at);
+	at->options.no_telemetry = false;
+	place_open(at);
+	assert_int_not_equal(place_find_program(at, "weft_to_pod").id, off.id);
+	place_close(at);
+}
+
 static void keeps_contents(void **state)
 {
 	struct weft_addr addr = { .b = { 0xfd, [15] = 1 } };
@@ -331,6 +357,7 @@ int main(void)
 {
 	struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(opens_and_adopts, setup, teardown),
+		cmocka_unit_test_setup_teardown(changes_telemetry, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_contents, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_second_agent, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_other_abi_alone, setup, teardown),

@@ -8,6 +8,7 @@ from works import WORKS
 CPU, P50, CPU_BULK = "cpu_us_per_request", "p50_us", "cpu_s_per_gb"
 LIMIT_KEEPALIVE = 1.05
 LIMIT_CONNECTION = 1.06
+LIMIT_TELEMETRY = 1.02
 LIMIT_START_MS = 300
 LIMIT_CHANGE_MS = 10
 
@@ -23,6 +24,7 @@ def _ratios():
             yield Ratio(work.name, series, "direct", CPU, limit)
     yield Ratio("http-keepalive-64", "weft-http", "direct", CPU, 1.08)
     yield Ratio("http-keepalive-64", "weft-http", "direct", P50, 1.10)
+    yield Ratio("http-keepalive-64", "weft-http", "weft-http-quiet", CPU, LIMIT_TELEMETRY)
     yield Ratio("bulk-up", "weft-http", "direct", CPU_BULK, 1.03)
     yield Ratio("bulk-down", "weft-http", "direct", CPU_BULK, 1.03)
     for work in ("http-keepalive-64", "http-keepalive-1"):

@@ -243,7 +243,8 @@ def render(report):
               "- weft-http and all proxies judge by ten rules (five regexes for the path, two "
               "conditions on a header); the request is allowed by the ninth, by a regex and a "
               "header. weft-http-4 and weft-http-256 have 4 and 256 rules; weft-http-telemetry "
-              "is weft-http with request events for one request in a hundred.",
+              "is weft-http with request events for one request in a hundred, weft-http-quiet "
+              "without any telemetry (--telemetry off).",
               "- A pair is a proxy in the client's pod and one in the server's, as sidecars are, "
               "each with one worker on its pod's core; mtls: they speak TLS 1.3 with "
               "certificates on both sides. haproxy-node is one proxy on the server's node. Their "

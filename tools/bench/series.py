@@ -9,6 +9,7 @@ PEER_WORKS = ("http-keepalive-64", "http-keepalive-1", "http-close-64", "bulk-up
 # The playground that series share: its agents' arguments, or None for no agents; the HTTP rules in
 # force, None for L4 alone; the program of `peers.py` whose proxies run in it.
 Place = collections.namedtuple("Place", "agent_args rules peer")
+QUIET = "--telemetry=off"
 PLACES = {
     "direct": Place(None, None, None),
     "again": Place(None, None, None),
@@ -17,6 +18,7 @@ PLACES = {
     "http4": Place("", rules.FOUR, None),
     "http256": Place("", rules.many(), None),
     "telemetry": Place("--request-log-sample=1", rules.TEN, None),
+    "quiet": Place(QUIET, rules.TEN, None),
     "nginx": Place(None, rules.TEN, "nginx"),
     "haproxy": Place(None, rules.TEN, "haproxy"),
     "envoy": Place(None, rules.TEN, "envoy"),
@@ -37,6 +39,8 @@ SERIES = {
     "weft-http-256": Series("http256", "pod", ("http-keepalive-64", "http-keepalive-1")),
     "weft-http-telemetry": Series("telemetry", "pod", ("http-keepalive-64", "http-keepalive-1",
                                                        "http-close-64")),
+    "weft-http-quiet": Series("quiet", "pod", ("http-keepalive-64", "http-keepalive-1",
+                                               "http-close-64")),
     "nginx-pair": Series("nginx", "sidecar", PEER_WORKS),
     "nginx-pair-mtls": Series("nginx", "sidecar-mtls", PEER_WORKS),
     "haproxy-pair": Series("haproxy", "sidecar", PEER_WORKS),

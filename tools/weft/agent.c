@@ -52,8 +52,8 @@ static int agent_explain(CURLcode code, long status, const char *url, const char
 		snprintf(error, AGENT_ERROR_LEN, "%s: %s", url, curl_easy_strerror(code));
 		return -EPROTO;
 	}
-	/* The agent says what is wrong with the question, in one line. */
-	if (status == 400) {
+	/* The agent says in one line what is wrong with the question, or why it has no answer. */
+	if (status == 400 || status == 409) {
 		snprintf(error, AGENT_ERROR_LEN, "%.*s", (int)strcspn(body, "\n"), body);
 		return -EINVAL;
 	}

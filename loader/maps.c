@@ -316,7 +316,7 @@ static int maps_count_one(const void *key, const void *value, void *context)
 	return 0;
 }
 
-int maps_fill(const struct maps *maps, enum map_id id, struct map_fill *fill)
+int maps_describe(const struct maps *maps, enum map_id id, struct map_fill *fill)
 {
 	static const char *const types[] = {
 		[BPF_MAP_TYPE_HASH] = "hash",
@@ -343,5 +343,14 @@ int maps_fill(const struct maps *maps, enum map_id id, struct map_fill *fill)
 		.countable = layout->class == LAYOUT_HASH,
 		.memory_bytes = maps_memory(maps->fds[id]),
 	};
-	return fill->countable ? maps_each(maps, id, maps_count_one, &fill->entries) : 0;
+	return 0;
+}
+
+int maps_fill(const struct maps *maps, enum map_id id, struct map_fill *fill)
+{
+	int err = maps_describe(maps, id, fill);
+
+	if (err || !fill->countable)
+		return err;
+	return maps_each(maps, id, maps_count_one, &fill->entries);
 }

@@ -92,6 +92,8 @@ int maps_get_range(const struct maps *maps, enum map_id id, uint32_t first, uint
 uint32_t maps_max_entries(const struct maps *maps, enum map_id id);
 
 int maps_fill(const struct maps *maps, enum map_id id, struct map_fill *fill);
+/* All but the number of entries, which takes a walk through the map; for who walks anyway. */
+int maps_describe(const struct maps *maps, enum map_id id, struct map_fill *fill);
 
 /*
  * Ring buffer of events: an fd for an event loop and a drain that calls back per record. One of

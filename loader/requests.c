@@ -86,6 +86,7 @@ static int read_count(const void *key, const void *raw_values, void *context)
 	struct request_count count = { 0 }, *grown;
 	unsigned int cpu;
 
+	requests->request_entries++;
 	memcpy(&count.key, key, sizeof(count.key));
 	for (cpu = 0; cpu < reading->cpus; cpu++) {
 		count.sum.count += values[cpu].count;
@@ -111,6 +112,7 @@ static int read_bucket(const void *key, const void *raw_values, void *context)
 	struct request_bucket bucket = { 0 }, *grown;
 	unsigned int cpu;
 
+	requests->latency_entries++;
 	memcpy(&bucket.key, key, sizeof(bucket.key));
 	for (cpu = 0; cpu < reading->cpus; cpu++)
 		bucket.count += values[cpu].count;

@@ -24,6 +24,7 @@ struct requests {
 	size_t count_count, count_capacity;
 	struct request_bucket *buckets;
 	size_t bucket_count, bucket_capacity;
+	uint32_t request_entries, latency_entries; /* of the maps, those of zero among them */
 };
 
 /* Requests of one source workload to one port of a destination by one rule. */

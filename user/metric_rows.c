@@ -110,23 +110,24 @@ static void put_replaced(struct metric_rows *rows, const struct metric_row *row,
 	}
 }
 
-void metric_rows_fold(struct metric_rows *rows, size_t most,
+void metric_rows_fold(struct metric_rows *rows, const bool *keep,
 		      const char *(*replace)(const char *name))
 {
 	size_t i;
 
-	if (rows->count <= most)
-		return;
-	for (i = most; i < rows->count; i++) {
+	for (i = 0; i < rows->count; i++) {
 		struct metric_row row = rows->items[i];
 
+		if (keep[i])
+			continue;
 		put_replaced(rows, &row, replace);
 		rows->items[i] = row_make(rows);
 		memcpy(rows->items[i].values, row.values, rows->width * sizeof(uint64_t));
 		row_free(&row);
+		rows->replace = replace;
 	}
-	rows->replace = replace;
-	metric_rows_merge(rows);
+	if (rows->replace)
+		metric_rows_merge(rows);
 }
 
 void metric_rows_widen(struct metric_rows *rows, size_t width)

@@ -6,6 +6,7 @@
 #ifndef WEFT_USER_METRIC_ROWS_H
 #define WEFT_USER_METRIC_ROWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "user/metric_sink.h"
@@ -43,10 +44,10 @@ uint64_t *metric_rows_add(struct metric_rows *rows);
  */
 void metric_rows_merge(struct metric_rows *rows);
 /*
- * After merging: of the rows beyond the first `most`, labels get the values that `replace` gives
- * for their names (NULL: they stay as they are), and those that are equal then are added up.
+ * After merging: of the rows i without keep[i], labels get the values that `replace` gives for
+ * their names (NULL: they stay as they are), and those that are equal then are added up.
  */
-void metric_rows_fold(struct metric_rows *rows, size_t most,
+void metric_rows_fold(struct metric_rows *rows, const bool *keep,
 		      const char *(*replace)(const char *name));
 
 /* For rows that are made before they have values: gives each this many, zero. */

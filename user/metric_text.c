@@ -48,21 +48,6 @@ static void text_puts(struct metric_text *text, const char *string)
 	text_put(text, string, strlen(string));
 }
 
-/* Backslash, quote and newline are escaped. */
-static void text_put_escaped(struct metric_text *text, const char *value)
-{
-	size_t plain = strcspn(value, "\\\"\n");
-
-	text_put(text, value, plain);
-	for (value += plain; *value; value += plain) {
-		text_put(text, "\\", 1);
-		text_put(text, *value == '\n' ? "n" : value, 1);
-		value++;
-		plain = strcspn(value, "\\\"\n");
-		text_put(text, value, plain);
-	}
-}
-
 static void text_put_fixed(struct metric_text *text, uint64_t number, unsigned int decimals)
 {
 	char digits[NUMBER_LEN], *at = digits + NUMBER_LEN;
@@ -86,6 +71,32 @@ static void text_put_real(struct metric_text *text, double real)
 	text_puts(text, digits);
 }
 
+/* Copies, with backslash, quote and newline escaped; returns where it ends. */
+static char *put_escaped(char *to, const char *value)
+{
+	for (; *value; value++) {
+		if (*value == '\\' || *value == '"' || *value == '\n')
+			*to++ = '\\';
+		*to++ = *value == '\n' ? 'n' : *value;
+	}
+	return to;
+}
+
+/* name="value" */
+static void text_put_label(struct metric_text *text, const struct metric_label *label)
+{
+	size_t length = strlen(label->name);
+	char *at = text_reserve(text, length + 2 * strlen(label->value) + 3);
+
+	memcpy(at, label->name, length);
+	at += length;
+	*at++ = '=';
+	*at++ = '"';
+	at = put_escaped(at, label->value);
+	*at++ = '"';
+	text->length = (size_t)(at - text->text);
+}
+
 /* Without braces. */
 static void text_put_labels(struct metric_text *text, const struct metric_labels *labels)
 {
@@ -94,10 +105,7 @@ static void text_put_labels(struct metric_text *text, const struct metric_labels
 	for (i = 0; i < labels->count; i++) {
 		if (i)
 			text_put(text, ",", 1);
-		text_puts(text, labels->items[i].name);
-		text_put(text, "=\"", 2);
-		text_put_escaped(text, labels->items[i].value);
-		text_put(text, "\"", 1);
+		text_put_label(text, &labels->items[i]);
 	}
 }
 

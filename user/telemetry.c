@@ -86,6 +86,10 @@ void telemetry_free(struct telemetry *telemetry)
 		return;
 	if (telemetry->watched_ns)
 		unwatch(telemetry);
+	metric_admission_clear(&telemetry->edges);
+	metric_admission_clear(&telemetry->verdicts);
+	metric_admission_clear(&telemetry->requests);
+	metric_admission_clear(&telemetry->histograms);
 	free(telemetry->events);
 	free(telemetry);
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include "user/latency_bounds.h"
+#include "user/metric_admission.h"
 #include "user/telemetry.h"
 
 struct metric_rows;
@@ -27,7 +28,10 @@ struct telemetry {
 					   TELEMETRY_EVENTS */
 	uint64_t next;			/* sequence of the next event */
 	uint64_t watched_ns; /* monotonic: until then somebody watches requests; 0 = none */
-	uint32_t sample;     /* weft_config.request_sample when nobody does */
+	/* rows that are told apart */
+	struct metric_admission edges, verdicts, requests, histograms;
+	uint32_t entries[MAP_ID_COUNT]; /* of the maps that a scrape reads, at the last one */
+	uint32_t sample;		/* weft_config.request_sample when nobody does */
 };
 
 /* A rule of HTTP: "" everywhere for 0, none. */
@@ -58,7 +62,7 @@ void telemetry_put_method(const struct telemetry *telemetry, struct metric_rows 
  * Merges rows, and folds those beyond the most that are wanted: the workloads of these are
  * "overflow", and what else their labels say of who, whom and by which rule is lost.
  */
-void telemetry_bound(struct metric_rows *rows, size_t most);
+void telemetry_bound(struct metric_admission *admission, struct metric_rows *rows, size_t most);
 
 /* telemetry_agent.c */
 void telemetry_write_agent(const struct telemetry_agent *agent, const struct metric_sink *sink);
@@ -66,7 +70,7 @@ void telemetry_write_agent(const struct telemetry_agent *agent, const struct met
 void telemetry_write_objects(const struct store *store, const struct findings *findings,
 			     const struct metric_sink *sink);
 /* telemetry_requests.c */
-void telemetry_write_requests(const struct telemetry *telemetry, const struct metric_sink *sink);
+void telemetry_write_requests(struct telemetry *telemetry, const struct metric_sink *sink);
 
 /* telemetry_filter.c: a filter with what it names looked up once. */
 struct telemetry_side_match {

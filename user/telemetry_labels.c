@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Labels that several families have, as far as they are wanted. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "policy/memory.h"
 #include "policy/reason.h"
 #include "policy/workload.h"
 #include "user/metric_rows.h"
@@ -93,8 +95,13 @@ static const char *replace(const char *name)
 	return NULL;
 }
 
-void telemetry_bound(struct metric_rows *rows, size_t most)
+void telemetry_bound(struct metric_admission *admission, struct metric_rows *rows, size_t most)
 {
+	bool *keep;
+
 	metric_rows_merge(rows);
-	metric_rows_fold(rows, most, replace);
+	keep = memory_alloc(rows->count * sizeof(*keep));
+	metric_admission_decide(admission, rows, most, keep);
+	metric_rows_fold(rows, keep, replace);
+	free(keep);
 }

@@ -14,6 +14,7 @@ enum { EDGE_WIDTH = sizeof(struct weft_edge) / sizeof(__u64) };
 struct row_maker {
 	const struct telemetry *telemetry;
 	struct metric_rows rows;
+	uint32_t entries; /* of the map */
 };
 
 static int edge_row(const void *raw_key, const void *raw_values, void *context)
@@ -27,6 +28,7 @@ static int edge_row(const void *raw_key, const void *raw_values, void *context)
 	uint64_t *sums;
 	size_t i;
 
+	maker->entries++;
 	metric_rows_label(rows, "reporter", reporter_name(key->direction));
 	metric_rows_label(rows, "protocol", protocol_name(key->proto));
 	telemetry_put_workload(telemetry, rows, TELEMETRY_SOURCE, key->src_workload);
@@ -51,6 +53,7 @@ static int verdict_row(const void *raw_key, const void *raw_values, void *contex
 	uint64_t sum = 0;
 	unsigned int cpu;
 
+	maker->entries++;
 	for (cpu = 0; cpu < telemetry->maps->cpus; cpu++)
 		sum += values[cpu].count;
 	if (!key->hook && !sum)
@@ -112,12 +115,13 @@ static const struct edge_family {
 
 static void write_edges(struct telemetry *telemetry, const struct metric_sink *sink)
 {
-	struct row_maker maker = { telemetry, { .width = EDGE_WIDTH } };
+	struct row_maker maker = { telemetry, { .width = EDGE_WIDTH }, 0 };
 	const struct metric_rows *rows = &maker.rows;
 	size_t f, i;
 
 	maps_each(telemetry->maps, MAP_EDGE, edge_row, &maker);
-	telemetry_bound(&maker.rows, telemetry->options->max_series);
+	telemetry->entries[MAP_EDGE] = maker.entries;
+	telemetry_bound(&telemetry->edges, &maker.rows, telemetry->options->max_series);
 	for (f = 0; f < sizeof(edge_families) / sizeof(edge_families[0]); f++) {
 		const struct edge_family *family = &edge_families[f];
 
@@ -140,12 +144,13 @@ static void write_verdicts(struct telemetry *telemetry, const struct metric_sink
 		.help = "Verdicts by reason: TCP connections, and UDP packets and HTTP requests "
 			"that were denied.",
 	};
-	struct row_maker maker = { telemetry, { .width = 1 } };
+	struct row_maker maker = { telemetry, { .width = 1 }, 0 };
 	const struct metric_rows *rows = &maker.rows;
 	size_t i;
 
 	maps_each(telemetry->maps, MAP_VERDICT, verdict_row, &maker);
-	telemetry_bound(&maker.rows, telemetry->options->max_series);
+	telemetry->entries[MAP_VERDICT] = maker.entries;
+	telemetry_bound(&telemetry->verdicts, &maker.rows, telemetry->options->max_series);
 	sink->family(sink->context, &family);
 	for (i = 0; i < rows->count; i++)
 		metric_put_number(sink, &rows->items[i].labels, *rows->items[i].values);
@@ -182,6 +187,24 @@ static void write_stats(struct telemetry *telemetry, const struct metric_sink *s
 	free(values);
 }
 
+/* What was walked through for this scrape is not walked through again. */
+static int measure_map(const struct telemetry *telemetry, enum map_id id, struct map_fill *fill)
+{
+	int err;
+
+	switch (id) {
+	case MAP_EDGE:
+	case MAP_VERDICT:
+	case MAP_REQUEST:
+	case MAP_LATENCY:
+		err = maps_describe(telemetry->maps, id, fill);
+		fill->entries = telemetry->entries[id];
+		return err;
+	default:
+		return maps_fill(telemetry->maps, id, fill);
+	}
+}
+
 static void write_maps(struct telemetry *telemetry, const struct metric_sink *sink)
 {
 	static const struct metric_family used = {
@@ -198,7 +221,7 @@ static void write_maps(struct telemetry *telemetry, const struct metric_sink *si
 	size_t i, count = 0;
 
 	for (i = 0; i < MAP_ID_COUNT; i++)
-		if (!maps_fill(telemetry->maps, i, &fills[count]) && fills[count].countable)
+		if (!measure_map(telemetry, i, &fills[count]) && fills[count].countable)
 			count++;
 	sink->family(sink->context, &used);
 	for (i = 0; i < count; i++)

@@ -27,7 +27,7 @@ static void put_status_class(struct metric_rows *rows, uint8_t status)
 	metric_rows_label(rows, "status_class", status ? text : "none");
 }
 
-static void write_counts(const struct telemetry *telemetry, const struct requests *requests,
+static void write_counts(struct telemetry *telemetry, const struct requests *requests,
 			 const struct metric_sink *sink)
 {
 	static const struct metric_family family = {
@@ -48,7 +48,7 @@ static void write_counts(const struct telemetry *telemetry, const struct request
 			*metric_rows_add(&rows) = count->sum.count;
 		}
 	}
-	telemetry_bound(&rows, telemetry->options->max_series);
+	telemetry_bound(&telemetry->requests, &rows, telemetry->options->max_series);
 	sink->family(sink->context, &family);
 	for (i = 0; i < rows.count; i++)
 		metric_put_number(sink, &rows.items[i].labels, *rows.items[i].values);
@@ -74,7 +74,7 @@ static void add_latencies(const struct latency_bounds *bounds, const struct requ
 }
 
 /* First the rows, then, when there are not too many any more, what is in them. */
-static void make_histograms(const struct telemetry *telemetry, const struct requests *requests,
+static void make_histograms(struct telemetry *telemetry, const struct requests *requests,
 			    struct metric_rows *rows)
 {
 	struct request_edge edge = { 0 };
@@ -85,7 +85,7 @@ static void make_histograms(const struct telemetry *telemetry, const struct requ
 		put_edge(telemetry, rows, &edge);
 		metric_rows_add(rows);
 	}
-	telemetry_bound(rows, telemetry->options->max_histograms);
+	telemetry_bound(&telemetry->histograms, rows, telemetry->options->max_histograms);
 	metric_rows_widen(rows, telemetry->bounds.count + 2);
 	edge = (struct request_edge){ 0 };
 	while (requests_next(requests, &edge)) {
@@ -116,7 +116,7 @@ static void put_histograms(const struct latency_bounds *bounds, const struct met
 	}
 }
 
-static void write_histograms(const struct telemetry *telemetry, const struct requests *requests,
+static void write_histograms(struct telemetry *telemetry, const struct requests *requests,
 			     const struct metric_sink *sink)
 {
 	static const struct metric_family family = {
@@ -133,11 +133,13 @@ static void write_histograms(const struct telemetry *telemetry, const struct req
 	metric_rows_clear(&rows);
 }
 
-void telemetry_write_requests(const struct telemetry *telemetry, const struct metric_sink *sink)
+void telemetry_write_requests(struct telemetry *telemetry, const struct metric_sink *sink)
 {
 	struct requests requests = { 0 };
 
 	requests_read(telemetry->maps, &requests);
+	telemetry->entries[MAP_REQUEST] = requests.request_entries;
+	telemetry->entries[MAP_LATENCY] = requests.latency_entries;
 	write_counts(telemetry, &requests, sink);
 	write_histograms(telemetry, &requests, sink);
 	requests_clear(&requests);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -74,8 +75,11 @@ static const char *replace(const char *name)
 	return !strcmp(name, "a") ? "rest" : NULL;
 }
 
-static void test_the_last_are_folded(void **state)
+static void test_some_are_folded(void **state)
 {
+	static const bool all[8] = { true, true, true, true, true, true, true, true };
+	static const bool one[8] = { true, true, true, true, true, true, true, false };
+	static const bool many[8] = { true, false, true, false, false, false, false, false };
 	struct metric_rows rows = { .width = 2 };
 	char name[2] = "a";
 
@@ -83,17 +87,18 @@ static void test_the_last_are_folded(void **state)
 	for (; name[0] <= 'h'; name[0]++)
 		add(&rows, name, (uint64_t)(name[0] - 'a'));
 	metric_rows_merge(&rows);
-	metric_rows_fold(&rows, 8, replace);
+	metric_rows_fold(&rows, all, replace);
 	assert_int_equal(rows.count, 8);
-	metric_rows_fold(&rows, 7, replace);
+	metric_rows_fold(&rows, one, replace);
 	assert_int_equal(rows.count, 8);
 	expect_row(&rows, 7, "rest");
 	assert_int_equal(rows.items[7].values[0], 7);
-	metric_rows_fold(&rows, 2, replace);
+	metric_rows_fold(&rows, many, replace);
 	assert_int_equal(rows.count, 3);
-	expect_row(&rows, 1, "b");
+	expect_row(&rows, 0, "a");
+	expect_row(&rows, 1, "c");
 	expect_row(&rows, 2, "rest");
-	assert_int_equal(rows.items[2].values[0], 2 + 3 + 4 + 5 + 6 + 7);
+	assert_int_equal(rows.items[2].values[0], 1 + 3 + 4 + 5 + 6 + 7);
 	assert_int_equal(rows.items[2].values[1], 6);
 	metric_rows_clear(&rows);
 }
@@ -101,6 +106,7 @@ static void test_the_last_are_folded(void **state)
 /* What is not replaced still tells rows apart. */
 static void test_folded_rows_keep_other_labels(void **state)
 {
+	static const bool keep[10] = { true, true, true };
 	struct metric_rows rows = { .width = 1 };
 	size_t i;
 
@@ -111,7 +117,7 @@ static void test_folded_rows_keep_other_labels(void **state)
 		*metric_rows_add(&rows) = i;
 	}
 	metric_rows_merge(&rows);
-	metric_rows_fold(&rows, 3, replace);
+	metric_rows_fold(&rows, keep, replace);
 	assert_int_equal(rows.count, 5);
 	assert_string_equal(rows.items[3].labels.items[0].value, "rest");
 	assert_string_equal(rows.items[3].labels.items[1].value, "even");
@@ -130,6 +136,7 @@ static uint64_t *find(struct metric_rows *rows, const char *value)
 
 static void test_rows_are_found_and_widened(void **state)
 {
+	static const bool keep[5] = { true, true };
 	struct metric_rows rows = { .width = 0 };
 	char name[2] = "a";
 
@@ -151,7 +158,7 @@ static void test_rows_are_found_and_widened(void **state)
 		metric_rows_add(&rows);
 	}
 	metric_rows_merge(&rows);
-	metric_rows_fold(&rows, 2, replace);
+	metric_rows_fold(&rows, keep, replace);
 	metric_rows_widen(&rows, 3);
 	assert_int_equal(rows.count, 3);
 	assert_ptr_equal(find(&rows, "b"), rows.items[1].values);
@@ -166,7 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_labels_of_any_length),
 		cmocka_unit_test(test_equal_labels_are_added_up),
-		cmocka_unit_test(test_the_last_are_folded),
+		cmocka_unit_test(test_some_are_folded),
 		cmocka_unit_test(test_folded_rows_keep_other_labels),
 		cmocka_unit_test(test_rows_are_found_and_widened),
 	};

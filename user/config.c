@@ -319,7 +319,8 @@ static int set_metrics_labels(struct config *config, const struct config_option 
 			      const char *value, const char **wanted)
 {
 	(void)option;
-	*wanted = "'all', 'none', or some of workload,service_account,port,service,rule,method";
+	*wanted = "'all', 'none', or some of "
+		  "workload,service_account,port,service,rule,method,kind,pod";
 	return metric_options_set_labels(&config->metrics, value);
 }
 
@@ -442,9 +443,8 @@ static const struct config_option options[] = {
 	OPTION("telemetry", "on|off", "on",
 	       "Off: of traffic nothing is counted but verdicts, and no events are sent",
 	       set_telemetry),
-	OPTION("metrics-labels", "LIST", "all",
-	       "Labels of metrics besides namespaces: all, none, or some of "
-	       "workload,service_account,port,service,rule,method",
+	OPTION("metrics-labels", "LIST", "workload,service_account,port,service,rule,method",
+	       "Labels of metrics besides namespaces: all (kind and pod, too), none, or some",
 	       set_metrics_labels),
 	OPTION("metrics-max-series", "N", "10000",
 	       "Edges that a metric tells apart; the rest is added up as overflow", set_max_series),

@@ -19,6 +19,8 @@ static const struct {
 	{ "service", METRIC_LABELS_SERVICE },
 	{ "rule", METRIC_LABELS_RULE },
 	{ "method", METRIC_LABELS_METHOD },
+	{ "kind", METRIC_LABELS_KIND },
+	{ "pod", METRIC_LABELS_POD },
 };
 
 /* 0: there is none of this name. */

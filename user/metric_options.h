@@ -13,7 +13,9 @@ enum metric_labels_group {
 	METRIC_LABELS_SERVICE = 1 << 3,		/* service, backend */
 	METRIC_LABELS_RULE = 1 << 4,		/* traffic_target, route_group, match */
 	METRIC_LABELS_METHOD = 1 << 5,		/* method */
-	METRIC_LABELS_ALL = (1 << 6) - 1,
+	METRIC_LABELS_KIND = 1 << 6,		/* source_ and destination_kind, of the workload */
+	METRIC_LABELS_POD = 1 << 7,		/* source_ and destination_pod, see --pod-edges */
+	METRIC_LABELS_ALL = (1 << 8) - 1,
 };
 
 struct metric_options {

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "user/metric_sink.h"
 
-enum { METRIC_LABELS_MAX = 16 };
+enum { METRIC_LABELS_MAX = 20 };
 
 struct metric_row {
 	struct metric_labels labels;

@@ -46,7 +46,7 @@ void telemetry_rule_of(const struct telemetry *telemetry, uint32_t id, struct te
 
 /*
  * telemetry_labels.c: labels that several families have, as far as they are wanted:
- * {side}_namespace, _workload, _service_account; destination_port; service or backend;
+ * {side}_namespace, _kind, _workload, _pod, _service_account; destination_port; service or backend;
  * traffic_target, route_group, match; method.
  */
 enum telemetry_side { TELEMETRY_SOURCE, TELEMETRY_DESTINATION };

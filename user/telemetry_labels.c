@@ -21,18 +21,21 @@ void telemetry_put_workload(const struct telemetry *telemetry, struct metric_row
 			    enum telemetry_side side, uint32_t id)
 {
 	static const struct {
-		const char *name_space, *workload, *service_account;
+		const char *name_space, *kind, *workload, *pod, *service_account;
 	} names[] = {
-		[TELEMETRY_SOURCE] = { "source_namespace", "source_workload",
-				       "source_service_account" },
-		[TELEMETRY_DESTINATION] = { "destination_namespace", "destination_workload",
+		[TELEMETRY_SOURCE] = { "source_namespace", "source_kind", "source_workload",
+				       "source_pod", "source_service_account" },
+		[TELEMETRY_DESTINATION] = { "destination_namespace", "destination_kind",
+					    "destination_workload", "destination_pod",
 					    "destination_service_account" },
 	};
 	struct workload workload;
 
 	workload_of(telemetry->names, id, &workload);
 	metric_rows_label(rows, names[side].name_space, workload.name_space);
+	put_label(telemetry, rows, METRIC_LABELS_KIND, names[side].kind, workload.kind);
 	put_label(telemetry, rows, METRIC_LABELS_WORKLOAD, names[side].workload, workload.name);
+	put_label(telemetry, rows, METRIC_LABELS_POD, names[side].pod, workload.pod);
 	put_label(telemetry, rows, METRIC_LABELS_SERVICE_ACCOUNT, names[side].service_account,
 		  workload.service_account);
 }
@@ -77,9 +80,13 @@ static const char *replace(const char *name)
 		{ "source_namespace", "" },
 		{ "source_workload", "overflow" },
 		{ "source_service_account", "" },
+		{ "source_kind", "" },
+		{ "source_pod", "" },
 		{ "destination_namespace", "" },
 		{ "destination_workload", "overflow" },
 		{ "destination_service_account", "" },
+		{ "destination_kind", "" },
+		{ "destination_pod", "" },
 		{ "destination_port", "0" },
 		{ "service", "" },
 		{ "backend", "" },

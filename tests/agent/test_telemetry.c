@@ -6,6 +6,7 @@
 #include "tests/agent/mapset.h"
 #include "tests/unit/objects.h"
 #include "bpf/http_latency.bpf.h"
+#include "policy/workload.h"
 #include "user/durations.h"
 #include "user/metric_text.h"
 #include "user/telemetry.h"
@@ -45,7 +46,7 @@ static int setup(void **state)
 	f.names = names_new();
 	f.store = store_from(pods, NULL);
 	f.options = (struct metric_options){
-		.labels = METRIC_LABELS_ALL,
+		.labels = METRIC_LABELS_ALL & ~(METRIC_LABELS_KIND | METRIC_LABELS_POD),
 		.max_series = 10000,
 		.max_histograms = 1000,
 	};
@@ -162,6 +163,33 @@ static void test_requests_are_counted(void **state)
 	expect_line(text, BUCKET "\"+Inf\"} 16");
 	expect_line(text, "weft_http_request_duration_seconds_sum{" EDGE "} 2.005000123");
 	expect_line(text, "weft_http_request_duration_seconds_count{" EDGE "} 16");
+	free(text);
+}
+
+/* Two pods of a workload are one series, unless pods are told apart. */
+static void test_pods_and_kinds_on_request(void **state)
+{
+	uint32_t pod = workload_number(f.names, "shop", "Deployment", "web", "web", "web-1");
+	char *text;
+
+	(void)state;
+	put_request(f.web, f.rule, WEFT_HTTP_GET, 2, 10, 1000);
+	put_request(pod, f.rule, WEFT_HTTP_GET, 2, 5, 500);
+	text = metrics();
+	expect_line(text,
+		    "weft_http_requests_total{" EDGE ",method=\"GET\",status_class=\"2xx\"} 15");
+	free(text);
+	f.options.labels = METRIC_LABELS_ALL;
+	text = metrics();
+#define SOURCE(pod)                                                                            \
+	"weft_http_requests_total{source_namespace=\"shop\",source_kind=\"Deployment\","       \
+	"source_workload=\"web\",source_pod=\"" pod "\",source_service_account=\"web\","       \
+	"destination_namespace=\"shop\",destination_kind=\"Deployment\",destination_workload=" \
+	"\"api\",destination_pod=\"\",destination_service_account=\"api\",destination_port="   \
+	"\"8080\",traffic_target=\"readers\",route_group=\"routes\",match=\"get\",method="     \
+	"\"GET\",status_class=\"2xx\"} "
+	expect_line(text, SOURCE("web-1") "5");
+	expect_line(text, SOURCE("") "10");
 	free(text);
 }
 
@@ -477,6 +505,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_requests_are_counted),
+		TEST(test_pods_and_kinds_on_request),
 		TEST(test_numbers_of_one_name_are_one_series),
 		TEST(test_histograms_are_bounded),
 		TEST(test_overflow_entry),

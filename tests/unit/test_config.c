@@ -64,7 +64,8 @@ static void test_defaults(void **state)
 	assert_int_equal(config.max_head, 16384);
 	assert_int_equal(config.request_sample, 0);
 	assert_int_equal(config.request_path, 96);
-	assert_int_equal(config.metrics.labels, METRIC_LABELS_ALL);
+	assert_int_equal(config.metrics.labels,
+			 METRIC_LABELS_ALL & ~(METRIC_LABELS_KIND | METRIC_LABELS_POD));
 	assert_int_equal(config.metrics.max_series, 10000);
 	assert_int_equal(config.metrics.max_histograms, 1000);
 	assert_int_equal(config.metrics.fine_to_ns, 0);
@@ -178,7 +179,7 @@ static void test_bad_values(void **state)
 	expect_error("--request-log-sample", "1.2.3", "0 to 100");
 	expect_error("--request-log-path", "97", "0 to 96");
 	expect_error("--request-log-path", "", "0 to 96");
-	expect_error("--metrics-labels", "pod", "workload,service_account");
+	expect_error("--metrics-labels", "pods", "workload,service_account");
 	expect_error("--metrics-max-series", "0", "1 to 1000000");
 	expect_error("--metrics-max-histograms", "1000001", "1 to 1000000");
 	expect_error("--latency-buckets", "finer", "500us-2s");

@@ -28,7 +28,8 @@ static void test_labels(void **state)
 	assert_int_equal(metric_options_set_labels(&options, "rule"), 0);
 	assert_int_equal(options.labels, METRIC_LABELS_RULE);
 	assert_int_equal(metric_options_set_labels(
-				 &options, "workload,service_account,port,service,rule,method"),
+				 &options,
+				 "workload,service_account,port,service,rule,method,pod,kind"),
 			 0);
 	assert_int_equal(options.labels, METRIC_LABELS_ALL);
 	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

@@ -110,12 +110,12 @@ def test_streams_are_measured(scene):
     assert metric("watching") == 1 and lists >= 1 and metric("watches_total") >= 1
     scene.api.do("remove", plural=TARGETS, namespace="default", name="web")
     scene.await_calls(REFUSED)
-    assert metric("watch_events_total") == events + 1
+    assert metric("watch_events_total") > events
     assert abs(time.time() - metric("last_heard_timestamp_seconds")) < 2
     list_errors, watch_errors = metric("errors_total", verb="list"), metric("errors_total", verb="watch")
     scene.api.do("fault", path=TARGETS, kind="status", code=503, watch=True, count=2)
     scene.api.do("compact")
-    wait_until(lambda: metric("errors_total", verb="watch") == watch_errors + 2, 5, "refused watches")
+    wait_until(lambda: metric("errors_total", verb="watch") >= watch_errors + 2, 5, "refused watches")
     assert metric("errors_total", verb="list") == list_errors
     scene.api.do("fault", path=TARGETS, kind="status", code=500, watch=False)
     scene.api.do("compact")

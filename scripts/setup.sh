@@ -73,7 +73,8 @@ packages() {
 	build)
 		echo clang llvm gcc libc6-dev make pkg-config bpftool \
 			libbpf-dev libelf-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libjson-c-dev \
-			libyaml-dev libmicrohttpd-dev libgnutls28-dev libuv1-dev libmnl-dev uthash-dev
+			libyaml-dev libmicrohttpd-dev libgnutls28-dev libuv1-dev libmnl-dev uthash-dev \
+			libprotobuf-c-dev protobuf-c-compiler
 		;;
 	run)
 		echo iproute2 util-linux procps python3 python3-yaml

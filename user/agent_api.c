@@ -9,6 +9,7 @@
 #include "policy/reason.h"
 #include "user/agent_state.h"
 #include "user/json_text.h"
+#include "user/metric_proto.h"
 #include "user/metric_text.h"
 #include "user/traffic.h"
 
@@ -66,13 +67,20 @@ static void handle_metrics(const struct server_request *request, struct server_r
 			   void *context)
 {
 	enum metric_format format = metric_format_accepted(server_header(request, "Accept"));
+	struct metric_proto proto;
 	struct metric_text text;
 
-	metric_text_init(&text, format);
-	agent_write_metrics(context, &text.sink);
 	response->status = 200;
 	response->content_type = metric_format_content_type(format);
-	response->body = metric_text_take(&text, &response->length);
+	if (format == METRIC_FORMAT_PROTOBUF) {
+		metric_proto_init(&proto);
+		agent_write_dense_metrics(context, &proto.sink);
+		response->body = metric_proto_take(&proto, &response->length);
+	} else {
+		metric_text_init(&text, format);
+		agent_write_metrics(context, &text.sink);
+		response->body = metric_text_take(&text, &response->length);
+	}
 }
 
 static struct json_object *status_pod(const struct agent *agent, const struct desired_local *local)

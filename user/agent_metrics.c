@@ -3,7 +3,7 @@
 #include "user/agent_state.h"
 #include "user/metric_sink.h"
 
-void agent_write_metrics(struct agent *agent, const struct metric_sink *sink)
+static void write_all(struct agent *agent, bool dense, const struct metric_sink *sink)
 {
 	struct telemetry_agent gauges = {
 		.reconciles = agent->reconciles,
@@ -16,6 +16,7 @@ void agent_write_metrics(struct agent *agent, const struct metric_sink *sink)
 		.findings = &agent->findings,
 		.passes = &agent->passes,
 		.propagation = &agent->propagation,
+		.dense = dense,
 		.ready = !agent_not_ready_reason(agent),
 	};
 	struct source_counts counts = { 0 };
@@ -28,4 +29,14 @@ void agent_write_metrics(struct agent *agent, const struct metric_sink *sink)
 	telemetry_write_metrics(agent->telemetry, &gauges, sink);
 	if (agent->source->ops->write_metrics)
 		agent->source->ops->write_metrics(agent->source, sink);
+}
+
+void agent_write_metrics(struct agent *agent, const struct metric_sink *sink)
+{
+	write_all(agent, false, sink);
+}
+
+void agent_write_dense_metrics(struct agent *agent, const struct metric_sink *sink)
+{
+	write_all(agent, true, sink);
 }

@@ -223,6 +223,8 @@ void live_handle_ui(const struct server_request *request, struct server_response
 
 /* agent_metrics.c */
 void agent_write_metrics(struct agent *agent, const struct metric_sink *sink);
+/* With dense histograms of latencies, for a format that makes native ones of them. */
+void agent_write_dense_metrics(struct agent *agent, const struct metric_sink *sink);
 
 /* agent_api.c */
 /* Takes `text`, which is malloc'ed. */

@@ -43,6 +43,15 @@ static bool is_needed(uint32_t last, uint32_t bucket)
 	return latency_floor(bucket + 1) > latency_floor(last) + latency_floor(last) / 25;
 }
 
+void latency_bounds_make_all(struct latency_bounds *bounds)
+{
+	uint16_t bucket;
+
+	bounds->count = 0;
+	for (bucket = 1; bucket < WEFT_LATENCY_BUCKETS; bucket++)
+		bounds->buckets[bounds->count++] = bucket;
+}
+
 void latency_bounds_make(struct latency_bounds *bounds, uint64_t fine_from_ns, uint64_t fine_to_ns)
 {
 	uint32_t from = latency_bucket(fine_from_ns), to = latency_bucket(fine_to_ns) + 1;

@@ -26,4 +26,7 @@ struct latency_bounds {
  */
 void latency_bounds_make(struct latency_bounds *bounds, uint64_t fine_from_ns, uint64_t fine_to_ns);
 
+/* All that there are. */
+void latency_bounds_make_all(struct latency_bounds *bounds);
+
 #endif /* WEFT_USER_LATENCY_BOUNDS_H */

@@ -50,6 +50,7 @@ struct metric_histogram {
 	const uint64_t *counts; /* bound_count + 1; not cumulative */
 	uint64_t sum;		/* of everything that was counted */
 	unsigned int decimals;	/* of the bounds and of the sum, as in struct metric_value */
+	bool is_dense;		/* from one bound to the next it is 3.2 % at most, all the way */
 };
 
 struct metric_sink {

@@ -23,6 +23,7 @@ struct telemetry_agent {
 	uint64_t last_apply_us;
 	double started; /* Unix seconds */
 	int ready, is_leader;
+	bool dense; /* latencies with all bounds that there are, whatever the options say */
 	const struct findings *findings;
 	const struct durations *passes;	     /* compiling and applying */
 	const struct durations *propagation; /* from news to their being in force */

@@ -70,7 +70,8 @@ void telemetry_write_agent(const struct telemetry_agent *agent, const struct met
 void telemetry_write_objects(const struct store *store, const struct findings *findings,
 			     const struct metric_sink *sink);
 /* telemetry_requests.c */
-void telemetry_write_requests(struct telemetry *telemetry, const struct metric_sink *sink);
+void telemetry_write_requests(struct telemetry *telemetry, bool dense,
+			      const struct metric_sink *sink);
 
 /* telemetry_filter.c: a filter with what it names looked up once. */
 struct telemetry_side_match {

@@ -238,7 +238,7 @@ void telemetry_write_metrics(struct telemetry *telemetry, const struct telemetry
 	telemetry_write_objects(telemetry->store, agent->findings, sink);
 	write_verdicts(telemetry, sink);
 	write_edges(telemetry, sink);
-	telemetry_write_requests(telemetry, sink);
+	telemetry_write_requests(telemetry, agent->dense, sink);
 	write_stats(telemetry, sink);
 	write_maps(telemetry, sink);
 }

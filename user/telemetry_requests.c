@@ -75,7 +75,7 @@ static void add_latencies(const struct latency_bounds *bounds, const struct requ
 
 /* First the rows, then, when there are not too many any more, what is in them. */
 static void make_histograms(struct telemetry *telemetry, const struct requests *requests,
-			    struct metric_rows *rows)
+			    const struct latency_bounds *bounds, struct metric_rows *rows)
 {
 	struct request_edge edge = { 0 };
 
@@ -86,24 +86,25 @@ static void make_histograms(struct telemetry *telemetry, const struct requests *
 		metric_rows_add(rows);
 	}
 	telemetry_bound(&telemetry->histograms, rows, telemetry->options->max_histograms);
-	metric_rows_widen(rows, telemetry->bounds.count + 2);
+	metric_rows_widen(rows, bounds->count + 2);
 	edge = (struct request_edge){ 0 };
 	while (requests_next(requests, &edge)) {
 		if (!edge.bucket_count)
 			continue;
 		put_edge(telemetry, rows, &edge);
-		add_latencies(&telemetry->bounds, &edge, metric_rows_find(rows));
+		add_latencies(bounds, &edge, metric_rows_find(rows));
 	}
 }
 
 static void put_histograms(const struct latency_bounds *bounds, const struct metric_rows *rows,
-			   const struct metric_sink *sink)
+			   bool dense, const struct metric_sink *sink)
 {
 	uint64_t bounds_ns[WEFT_LATENCY_BUCKETS];
 	struct metric_histogram histogram = {
 		.bounds = bounds_ns,
 		.bound_count = bounds->count,
 		.decimals = NANOSECOND_DECIMALS,
+		.is_dense = dense,
 	};
 	size_t i;
 
@@ -117,7 +118,7 @@ static void put_histograms(const struct latency_bounds *bounds, const struct met
 }
 
 static void write_histograms(struct telemetry *telemetry, const struct requests *requests,
-			     const struct metric_sink *sink)
+			     bool dense, const struct metric_sink *sink)
 {
 	static const struct metric_family family = {
 		.name = "weft_http_request_duration_seconds",
@@ -125,15 +126,19 @@ static void write_histograms(struct telemetry *telemetry, const struct requests 
 		.unit = "seconds",
 		.help = "Time from the end of a request's head to the first byte of its answer.",
 	};
+	struct latency_bounds bounds = telemetry->bounds;
 	struct metric_rows rows = { .width = 0 };
 
-	make_histograms(telemetry, requests, &rows);
+	if (dense)
+		latency_bounds_make_all(&bounds);
+	make_histograms(telemetry, requests, &bounds, &rows);
 	sink->family(sink->context, &family);
-	put_histograms(&telemetry->bounds, &rows, sink);
+	put_histograms(&bounds, &rows, dense, sink);
 	metric_rows_clear(&rows);
 }
 
-void telemetry_write_requests(struct telemetry *telemetry, const struct metric_sink *sink)
+void telemetry_write_requests(struct telemetry *telemetry, bool dense,
+			      const struct metric_sink *sink)
 {
 	struct requests requests = { 0 };
 
@@ -141,6 +146,6 @@ void telemetry_write_requests(struct telemetry *telemetry, const struct metric_s
 	telemetry->entries[MAP_REQUEST] = requests.request_entries;
 	telemetry->entries[MAP_LATENCY] = requests.latency_entries;
 	write_counts(telemetry, &requests, sink);
-	write_histograms(telemetry, &requests, sink);
+	write_histograms(telemetry, &requests, dense, sink);
 	requests_clear(&requests);
 }

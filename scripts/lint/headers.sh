@@ -17,7 +17,7 @@ lint_need "$clang"
 # functions and constants that a header offers need not be used by an empty source
 warn=(-std=gnu11 -Wall -Wextra -Werror -Wno-unused-function -Wno-unused-const-variable
 	-fsyntax-only)
-read -r -a cflags <<<"$(pkg-config --cflags json-c yaml-0.1 libmnl libuv libmicrohttpd gnutls libcurl \
+read -r -a cflags <<<"$(pkg-config --cflags json-c yaml-0.1 libmnl libuv libmicrohttpd gnutls libcurl libprotobuf-c \
 	2>/dev/null)"
 status=0
 

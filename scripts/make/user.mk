@@ -13,7 +13,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 $(POLICY_LIB): $(call objects,$(POLICY_SRC))
 $(LOADER_LIB): $(call objects,$(LOADER_SRC))
-$(AGENT_LIB): $(call objects,$(AGENT_SRC))
+$(AGENT_LIB): $(call objects,$(AGENT_SRC)) $(BUILD)/obj/user/metrics.pb-c.o
 $(BUILD)/lib%.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -22,9 +22,21 @@ $(call objects,$(LOADER_SRC)): | $(BPF_SKEL)
 # The page is part of the agent.
 $(call objects,user/ui_page.c): user/ui/index.html
 
+# The format of Prometheus' protocol buffers, by the compiler of protobuf-c.
+$(BUILD)/user/metrics.pb-c.h: user/metrics.proto
+	$(call say,PROTO,$<)
+	@mkdir -p $(@D)
+	$(Q)protoc-c --c_out=$(BUILD) $<
+$(BUILD)/user/metrics.pb-c.c: $(BUILD)/user/metrics.pb-c.h
+$(BUILD)/obj/user/metrics.pb-c.o: $(BUILD)/user/metrics.pb-c.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c $< -o $@
+$(BUILD)/obj/user/metric_proto.o: $(BUILD)/user/metrics.pb-c.h
+
 LDLIBS_BPF := $(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null) -lelf -lz
 LDLIBS_CORE = $(shell $(PKG_CONFIG) --libs $(LIBS_CORE)) $(LDLIBS_BPF)
-LDLIBS_AGENT = $(shell $(PKG_CONFIG) --libs $(LIBS_AGENT))
+LDLIBS_AGENT = $(shell $(PKG_CONFIG) --libs $(LIBS_AGENT)) -lm
 LDLIBS_CLI = $(shell $(PKG_CONFIG) --libs $(LIBS_CLI))
 
 $(BUILD)/weftd: $(call objects,user/main.c) $(AGENT_LIB) $(LOADER_LIB) $(POLICY_LIB)

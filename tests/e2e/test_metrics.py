@@ -9,10 +9,10 @@ import urllib.parse
 import pytest
 
 import promtext
+import test_http_telemetry as http
 from mesh import wait_until
 from robust import Load, assert_all_ok, cluster_of, namespace, node, pod, route, service, target, thing
 
-PORT = 9090
 SCRAPE = """
 global: {scrape_interval: 300ms, scrape_timeout: 300ms}
 scrape_configs:
@@ -37,6 +37,10 @@ def _cluster():
             target("new", "new", ["caller"], [("TCPRoute", "web")]),
             target("old", "old", ["caller"], [("TCPRoute", "web")]),
             target("nobody", "new", ["caller"], [("TCPRoute", "missing")]),
+            http.python_pod("api", http.SERVER),
+            thing("specs.smi-spec.io/v1alpha4", "HTTPRouteGroup", "routes",
+                  spec={"matches": [{"name": "all", "pathRegex": "/"}]}),
+            target("callers", "api", ["caller"], [("HTTPRouteGroup", "routes")]),
     ) as made:
         made.mesh.run("wait")
         with Load(made.mesh, "caller", "call", made.of("web", 80)) as good, \
@@ -44,6 +48,8 @@ def _cluster():
             time.sleep(0.5)
             assert_all_ok(good.stop())
             bad.stop()
+        wait_until(lambda: http.request(made, [("GET", "/status/200")]) == [200], 10, "the server")
+        assert http.request(made, [("GET", "/status/200")] * 100) == [200] * 100
         yield made
         made.assert_sane()
 
@@ -62,7 +68,7 @@ def test_promtool_has_nothing_to_say(cluster):
 
 def test_the_agent_tells_how_it_is(cluster):
     now = metrics(cluster)
-    assert now.total("weft_objects", kind="Pod") == 4
+    assert now.total("weft_objects", kind="Pod") == 5
     assert now.total("weft_objects", kind="TrafficSplit") == 1
     assert now.total("weft_findings", kind="TrafficTarget", reason="MissingRoute") == 1
     assert now.total("weft_findings") == now.total("weft_agent_findings")
@@ -95,42 +101,58 @@ def test_how_long_news_take_is_measured(cluster):
 
 
 @contextlib.contextmanager
-def prometheus(cluster, folder):
+def prometheus(cluster, folder, port, *flags):
     """A Prometheus on the node that scrapes its agent."""
+    folder.mkdir()
     (folder / "prometheus.yml").write_text(SCRAPE, encoding="utf-8")
     with (folder / "log").open("w") as log, subprocess.Popen(cluster.mesh.command(
             "node", "a", "--", "prometheus", "--config.file=%s/prometheus.yml" % folder,
-            "--storage.tsdb.path=%s/data" % folder, "--web.listen-address=127.0.0.1:%d" % PORT),
-            stdout=log, stderr=log) as process:
+            "--storage.tsdb.path=%s/data" % folder, "--web.listen-address=127.0.0.1:%d" % port,
+            *flags), stdout=log, stderr=log) as process:
         try:
-            yield lambda path: ask(cluster, path)
+            yield lambda path: ask(cluster, port, path)
         finally:
             process.terminate()
             process.wait(10)
 
 
-def ask(cluster, path):
+def ask(cluster, port, path):
     try:
-        return json.loads(cluster.get("a", path, PORT))["data"]
+        return json.loads(cluster.get("a", path, port))["data"]
     except (OSError, AssertionError):
         return None
 
 
 def query(asking, text):
     found = asking("/api/v1/query?query=" + urllib.parse.quote(text))
-    return [float(one["value"][1]) for one in found["result"]] if found else []
+    return [float(one["value"][1]) for one in found["result"] if "value" in one] if found else []
 
 
 def test_prometheus_takes_it(cluster, tmp_path):
-    """As OpenMetrics, which it asks for: units are known then, and counters have no _total."""
-    with prometheus(cluster, tmp_path) as asking:
-        wait_until(lambda: query(asking, "up") == [1.0], 15, "the first scrape")
+    """As OpenMetrics, which it asks for: units are known then, and counters have no _total. With
+    native histograms it asks for protocol buffers."""
+    with prometheus(cluster, tmp_path / "open", 9090) as asking, \
+            prometheus(cluster, tmp_path / "native", 9091, "--enable-feature=native-histograms") as native:
+        for each in (asking, native):
+            wait_until(lambda each=each: query(each, "up") == [1.0], 15, "the first scrape")
         meta = asking("/api/v1/metadata?metric=weft_sent_bytes")
         assert [(one["type"], one["unit"]) for one in meta["weft_sent_bytes"]] == [("counter", "bytes")]
         meta = asking("/api/v1/metadata?metric=weft_build")
         assert [one["type"] for one in meta["weft_build"]] == ["info"]
-        expected = metrics(cluster).total("weft_tcp_connections_opened_total")
-        assert query(asking, "sum(weft_tcp_connections_opened_total)") == [expected]
-        assert query(asking, "histogram_quantile(0.5, weft_agent_reconcile_duration_seconds_bucket)")[0] > 0
-        target_state = asking("/api/v1/targets")["activeTargets"][0]
-        assert (target_state["health"], target_state["lastError"]) == ("up", "")
+        now = metrics(cluster)
+        expected = now.total("weft_tcp_connections_opened_total")
+        for each in (asking, native):
+            assert query(each, "sum(weft_tcp_connections_opened_total)") == [expected]
+            assert query(each, "histogram_quantile(0.5, weft_agent_reconcile_duration_seconds_bucket)")[0] > 0
+            state = each("/api/v1/targets")["activeTargets"][0]
+            assert (state["health"], state["lastError"]) == ("up", "")
+        name = "weft_http_request_duration_seconds"
+        count, mean = now.total(name + "_count"), now.total(name + "_sum") / now.total(name + "_count")
+        assert query(asking, "sum(%s_count)" % name) == [count] and query(native, name + "_count") == []
+        assert query(native, "histogram_count(sum(%s))" % name) == [count]
+        assert abs(query(native, "histogram_sum(sum(%s))" % name)[0] / count / mean - 1) < 1e-9
+        # As exact as the kernel's own buckets, which weft reads.
+        code, rows, error = cluster.mesh.weft_json("a", "get", "requests")
+        assert code == 0, error
+        half = query(native, "histogram_quantile(0.5, sum(%s))" % name)[0]
+        assert abs(half * 1e6 / rows[0]["p50_us"] - 1) < 0.05, (half, rows)

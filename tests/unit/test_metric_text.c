@@ -78,7 +78,7 @@ static void test_histogram(void **state)
 	const struct metric_label item = { "x", "y" };
 	const struct metric_labels labels = { &item, 1 }, none = { NULL, 0 };
 	const uint64_t bounds[] = { 500, 1000 }, counts[] = { 3, 0, 4 };
-	const struct metric_histogram histogram = { bounds, 2, counts, 12345, 3 };
+	const struct metric_histogram histogram = { bounds, 2, counts, 12345, 3, false };
 	struct metric_text text;
 	const struct metric_sink *sink = &text.sink;
 
@@ -134,7 +134,7 @@ static void test_openmetrics(void **state)
 {
 	const struct metric_family bytes = { .name = "d_bytes", .unit = "bytes", .help = "D." };
 	const uint64_t bounds[] = { 1 }, counts[] = { 2, 1 };
-	const struct metric_histogram histogram = { bounds, 1, counts, 9, 0 };
+	const struct metric_histogram histogram = { bounds, 1, counts, 9, 0, false };
 	const struct metric_labels none = { NULL, 0 };
 	struct metric_text text;
 	const struct metric_sink *sink = &text.sink;
@@ -187,7 +187,11 @@ static void test_accepted_formats(void **state)
 		  "encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,"
 		  "application/openmetrics-text;version=0.0.1;q=0.75,"
 		  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-		  METRIC_FORMAT_OPENMETRICS },
+		  METRIC_FORMAT_PROTOBUF },
+		{ "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+		  "encoding=text,text/plain;q=0.1",
+		  METRIC_FORMAT_PROMETHEUS },
+		{ "application/vnd.google.protobuf;encoding=delimited", METRIC_FORMAT_PROMETHEUS },
 		{ "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
 		  "application/openmetrics-text;version=0.0.1;q=0.4,"
 		  "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"

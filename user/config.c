@@ -12,11 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "user/config_metrics.h"
+
 enum {
 	MAX_ENTRIES_LIMIT = 1 << 24,
 	MAX_HEAD_LEAST = 1024,
 	SECONDS_MAX = 3600,
-	MOST_LIMIT = 1000000,
 };
 
 const char *argp_program_version = "weftd " WEFT_VERSION;
@@ -315,48 +316,6 @@ static int set_request_path(struct config *config, const struct config_option *o
 	return 0;
 }
 
-static int set_metrics_labels(struct config *config, const struct config_option *option,
-			      const char *value, const char **wanted)
-{
-	(void)option;
-	*wanted = "'all', 'none', or some of "
-		  "workload,service_account,port,service,rule,method,kind,pod";
-	return metric_options_set_labels(&config->metrics, value);
-}
-
-static int set_latency_buckets(struct config *config, const struct config_option *option,
-			       const char *value, const char **wanted)
-{
-	(void)option;
-	*wanted = "'coarse', 'fine', or a range such as 500us-2s within 2us and 60s";
-	return metric_options_set_buckets(&config->metrics, value);
-}
-
-static int set_most(uint32_t *most, const char *value, const char **wanted)
-{
-	unsigned long number;
-
-	*wanted = "a number from 1 to 1000000";
-	if (parse_number(value, MOST_LIMIT, &number))
-		return -EINVAL;
-	*most = (uint32_t)number;
-	return 0;
-}
-
-static int set_max_series(struct config *config, const struct config_option *option,
-			  const char *value, const char **wanted)
-{
-	(void)option;
-	return set_most(&config->metrics.max_series, value, wanted);
-}
-
-static int set_max_histograms(struct config *config, const struct config_option *option,
-			      const char *value, const char **wanted)
-{
-	(void)option;
-	return set_most(&config->metrics.max_histograms, value, wanted);
-}
-
 static int set_max_entries(struct config *config, const struct config_option *option,
 			   const char *value, const char **wanted)
 {
@@ -445,15 +404,17 @@ static const struct config_option options[] = {
 	       set_telemetry),
 	OPTION("metrics-labels", "LIST", "workload,service_account,port,service,rule,method",
 	       "Labels of metrics besides namespaces: all (kind and pod, too), none, or some",
-	       set_metrics_labels),
+	       config_set_metrics_labels),
 	OPTION("metrics-max-series", "N", "10000",
-	       "Edges that a metric tells apart; the rest is added up as overflow", set_max_series),
+	       "Edges that a metric tells apart; the rest is added up as overflow",
+	       config_set_metrics_max_series),
 	OPTION("metrics-max-histograms", "N", "1000",
-	       "Latency histograms; the rest is added up as overflow", set_max_histograms),
+	       "Latency histograms; the rest is added up as overflow",
+	       config_set_metrics_max_histograms),
 	OPTION("latency-buckets", "coarse|fine|FROM-TO", "coarse",
 	       "Bounds of latency histograms: coarse, 18; fine, at most 4 % apart from 1ms to 1s, or "
 	       "where FROM-TO says",
-	       set_latency_buckets),
+	       config_set_latency_buckets),
 	OPTION("log-level", "LEVEL", "info", "debug, info, warn or error", set_log_level),
 	OPTION("log-format", "FORMAT", "text", "text or json", set_log_format),
 	SIZE_OPTION("max-addresses", "Addresses of pods, nodes and services (default 65536)",

@@ -9,6 +9,8 @@
 #include <string.h>
 #include "user/latency_bounds.h"
 
+enum { MOST_LIMIT = 1000000 };
+
 static const struct {
 	const char *name;
 	unsigned int group;
@@ -51,6 +53,20 @@ int metric_options_set_labels(struct metric_options *options, const char *text)
 		if (!text[length])
 			return 0;
 	}
+}
+
+int metric_options_set_most(uint32_t *most, const char *text)
+{
+	unsigned long number;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	number = strtoul(text, &end, 10);
+	if (*end || !number || number > MOST_LIMIT)
+		return -EINVAL;
+	*most = (uint32_t)number;
+	return 0;
 }
 
 /* "250us"; *end is what follows. False: it is none. */

@@ -28,6 +28,8 @@ struct metric_options {
 
 /* "all", "none", or names of groups with commas between them. -EINVAL for anything else. */
 int metric_options_set_labels(struct metric_options *options, const char *text);
+/* 1 to 1000000. -EINVAL for anything else. */
+int metric_options_set_most(uint32_t *most, const char *text);
 /* "coarse", "fine", or a range such as "500us-2s". -EINVAL for anything else. */
 int metric_options_set_buckets(struct metric_options *options, const char *text);
 

@@ -181,6 +181,9 @@ static void test_bad_values(void **state)
 	expect_error("--request-log-path", "", "0 to 96");
 	expect_error("--metrics-labels", "pods", "workload,service_account");
 	expect_error("--metrics-max-series", "0", "1 to 1000000");
+	expect_error("--metrics-max-series", "-5", "1 to 1000000");
+	expect_error("--metrics-max-series", "10k", "1 to 1000000");
+	expect_error("--metrics-max-series", "99999999999999999999", "1 to 1000000");
 	expect_error("--metrics-max-histograms", "1000001", "1 to 1000000");
 	expect_error("--latency-buckets", "finer", "500us-2s");
 	expect_error("--log-level", "loud", "debug, info, warn or error");

@@ -40,8 +40,12 @@ static __always_inline void http_count_latency(const struct weft_request_key *re
 		stat_add(WEFT_STAT_LATENCY_OVERFLOW);
 }
 
-/* A request has its answer, or (status 0) will never have one. Latency 0: not known. */
-static __noinline int http_count_request(const struct weft_request_key *key, __u64 latency_ns)
+/*
+ * Requests of one kind have their answers, or (status 0) will never have one. Latency 0: not known;
+ * otherwise it is one request's.
+ */
+static __noinline int http_count_request(const struct weft_request_key *key, __u32 number,
+					 __u64 latency_ns)
 {
 	static const struct weft_request zero;
 	struct weft_request_key overflow = {};
@@ -57,11 +61,83 @@ static __noinline int http_count_request(const struct weft_request_key *key, __u
 		request = bpf_map_lookup_elem(&weft_request, &overflow);
 	}
 	if (request) {
-		request->count++;
+		request->count += number;
 		request->latency_ns += latency_ns;
 	}
 	if (latency_ns)
 		http_count_latency(key, latency_ns);
+	return 0;
+}
+
+/*
+ * The request that an answer belongs to: number, rule and method, which are 0 when too many wait
+ * to tell them apart.
+ */
+static __always_inline struct weft_http_pending
+http_count_pending(const struct weft_http_flow *flow, __u32 number)
+{
+	const struct weft_http_pending *found = flow->alone.number == (__u16)number ?
+							&flow->alone :
+							&flow->pending[number % WEFT_HTTP_PENDING];
+	bool known = found->number == (__u16)number;
+	struct weft_http_pending pending = {
+		.head_ns = known ? found->head_ns : 0,
+		.rule = known ? found->rule : 0,
+		.method = known ? found->method : 0,
+		.upgrade = known ? found->upgrade : 0,
+	};
+
+	return pending;
+}
+
+static __always_inline void http_count_key(struct weft_request_key *key,
+					   const struct weft_http_flow *flow,
+					   const struct weft_http_pending *pending, __u16 port)
+{
+	key->src_workload = flow->src_workload;
+	key->dst_workload = flow->dst_workload;
+	key->rule = pending->rule;
+	key->method = pending->method;
+	key->port = port;
+	key->status = 0;
+}
+
+/*
+ * Answers up to `to` are counted, of those from `from` on. Both directions' programs may do that,
+ * on two CPUs; false: the other one has.
+ */
+static __always_inline bool http_count_claim(struct weft_http_flow *flow, __u32 from, __u32 to)
+{
+	return __sync_val_compare_and_swap(&flow->answers_begun, from, to) == from;
+}
+
+/*
+ * The connection ends, from whichever side, or nothing of it passes any more: what was not answered
+ * will not be. May be told again; requests that came meanwhile are counted then.
+ */
+__noinline int http_count_unanswered(struct weft_http_flow *flow, __u16 port)
+{
+	struct weft_http_pending pending = {};
+	struct weft_request_key key;
+	__u32 from, waiting;
+
+	if (!weft_telemetry || !flow || flow->answer_flags & WEFT_HTTP_ANSWER_UPGRADED)
+		return 0;
+	from = READ_ONCE(flow->answers_begun);
+	waiting = READ_ONCE(flow->requests) - from;
+	if (!waiting || !http_count_claim(flow, from, from + waiting))
+		return 0;
+	for (__u32 i = 0; i < WEFT_HTTP_PENDING && i < waiting; i++) {
+		pending = http_count_pending(flow, from + i);
+		http_count_key(&key, flow, &pending, port);
+		http_count_request(&key, 1, 0);
+	}
+	if (waiting > WEFT_HTTP_PENDING) {
+		pending.rule = 0;
+		pending.method = 0;
+		http_count_key(&key, flow, &pending, port);
+		http_count_request(&key, waiting - WEFT_HTTP_PENDING, 0);
+	}
 	return 0;
 }
 

@@ -30,51 +30,18 @@ struct http_answering {
 	__u32 flags; /* enum weft_http_answer_flag */
 };
 
-/*
- * The request that an answer belongs to: number, rule and method, which are 0 when too many wait
- * to tell them apart.
- */
-static __always_inline struct weft_http_pending
-http_from_pod_pending(const struct weft_http_flow *flow, __u32 number)
-{
-	const struct weft_http_pending *found = flow->alone.number == (__u16)number ?
-							&flow->alone :
-							&flow->pending[number % WEFT_HTTP_PENDING];
-	bool known = found->number == (__u16)number;
-	struct weft_http_pending pending = {
-		.head_ns = known ? found->head_ns : 0,
-		.rule = known ? found->rule : 0,
-		.method = known ? found->method : 0,
-		.upgrade = known ? found->upgrade : 0,
-	};
-
-	return pending;
-}
-
-static __always_inline void http_from_pod_key(struct weft_request_key *key,
-					      const struct weft_http_flow *flow,
-					      const struct weft_http_pending *pending, __u16 port)
-{
-	key->src_workload = flow->src_workload;
-	key->dst_workload = flow->dst_workload;
-	key->rule = pending->rule;
-	key->method = pending->method;
-	key->port = port;
-	key->status = 0;
-}
-
 static __noinline int http_from_pod_count(struct http_answering *a, __u32 number)
 {
 	struct weft_http_flow *flow = a->flow;
 	struct weft_request_event *event = &a->read->event;
-	struct weft_http_pending pending = http_from_pod_pending(flow, number);
+	struct weft_http_pending pending = http_count_pending(flow, number);
 	__u64 latency = pending.head_ns ? bpf_ktime_get_ns() - pending.head_ns : 0;
 	__u32 status = a->read->work.run.status;
 	struct weft_request_key key;
 
-	http_from_pod_key(&key, flow, &pending, a->pkt->sport);
+	http_count_key(&key, flow, &pending, a->pkt->sport);
 	key.status = status / 100;
-	http_count_request(&key, latency);
+	http_count_request(&key, 1, latency);
 	if (!http_count_samples())
 		return 0;
 	http_count_fill(event, flow, a->pkt, a->local, false);
@@ -107,7 +74,7 @@ static __noinline bool http_from_pod_head(struct http_answering *a)
 		a->flags |= WEFT_HTTP_ANSWER_LOST;
 		return true;
 	}
-	pending = http_from_pod_pending(flow, number);
+	pending = http_count_pending(flow, number);
 	method = pending.method;
 	upgraded = (status == HTTP_STATUS_SWITCHING && pending.upgrade) ||
 		   (status / 100 == 2 && method == WEFT_HTTP_CONNECT);
@@ -118,9 +85,12 @@ static __noinline bool http_from_pod_head(struct http_answering *a)
 		}
 		return false; /* the caller begins the next */
 	}
+	if (!http_count_claim(flow, number, number + 1)) {
+		a->flags |= WEFT_HTTP_ANSWER_LOST; /* the client has reset the connection */
+		return true;
+	}
 	if (weft_telemetry)
 		http_from_pod_count(a, number);
-	flow->answers_begun = number + 1;
 	if (upgraded) {
 		a->flags |= WEFT_HTTP_ANSWER_UPGRADED;
 		return true;
@@ -261,26 +231,6 @@ static __always_inline int http_from_pod_read(struct http_answering *a, __s64 of
 	return 0;
 }
 
-/* The connection ends: what was not answered will not be. */
-static __noinline int http_from_pod_ended(struct weft_http_flow *flow, const struct packet *pkt)
-{
-	__u32 number = flow->answers_begun;
-	struct weft_request_key key;
-
-	if (flow->answer_flags & (WEFT_HTTP_ANSWER_ENDED | WEFT_HTTP_ANSWER_UPGRADED))
-		return 0;
-	flow->answer_flags |= WEFT_HTTP_ANSWER_ENDED;
-	if (!weft_telemetry)
-		return 0;
-	for (int i = 0; i < WEFT_HTTP_PENDING && number + i < flow->requests; i++) {
-		struct weft_http_pending pending = http_from_pod_pending(flow, number + i);
-
-		http_from_pod_key(&key, flow, &pending, pkt->sport);
-		http_count_request(&key, 0);
-	}
-	return 0;
-}
-
 /* Reads the answer's bytes, if that makes sense still. */
 static __always_inline int http_from_pod_data(struct http_answering *a)
 {
@@ -369,7 +319,7 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 	}
 	http_from_pod_data(&a);
 	if (pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_RST))
-		http_from_pod_ended(flow, pkt);
+		http_count_unanswered(flow, pkt->sport);
 	http_flow_release(&flow->answer_busy);
 	return TC_PASS;
 }

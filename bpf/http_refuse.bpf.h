@@ -76,6 +76,7 @@ static __noinline int http_to_pod_end(struct http_reading *r, bool forbidden)
 		http_to_pod_tell(r, &key, forbidden);
 	if (read->would_deny)
 		return 0;
+	http_count_unanswered(flow, r->pkt->dport);
 	if (forbidden)
 		length = read->work.run.method == WEFT_HTTP_HEAD ? HTTP_ANSWER_HEAD_LEN :
 								   HTTP_ANSWER_LEN;

@@ -234,7 +234,6 @@ enum weft_http_answer_flag {
 	WEFT_HTTP_ANSWER_LOST = 1,	  /* where answers begin is not known any more */
 	WEFT_HTTP_ANSWER_UNTIL_CLOSE = 2, /* this one ends with the connection */
 	WEFT_HTTP_ANSWER_UPGRADED = 4, /* a 101, or a 2xx to CONNECT: all that follows is opaque */
-	WEFT_HTTP_ANSWER_ENDED = 8,    /* the server closed or reset the connection */
 };
 
 /*

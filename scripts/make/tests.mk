@@ -54,7 +54,7 @@ $(BUILD)/tests/unit/test_graph: $(call objects,$(patsubst %,tools/weft/%.c,graph
 # What end-to-end tests run in pods, each a program of one file. Without sanitizers: not under test.
 E2E_BIN := $(patsubst %.c,$(BUILD)/%,$(filter-out %.bpf.c,$(wildcard tests/e2e/*.c)))
 E2E_BPF := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/e2e/*.bpf.c))
-$(E2E_BIN): $(BUILD)/%: %.c
+$(E2E_BIN): $(BUILD)/%: %.c $(wildcard tests/e2e/*.h)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -o $@ $< $(LDFLAGS) -pthread

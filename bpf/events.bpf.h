@@ -24,13 +24,23 @@ enum event_limit {
 	EVENT_BURST = 2000,	       /* ...and as many more at once */
 };
 
+/*
+ * Counters of programs that do not run in softirq only: sockops and the cgroup hooks run in a
+ * process, too, and a softirq may come between reading a per-CPU counter and writing it, and count
+ * there as well.
+ */
+static __always_inline void counter_add(__u64 *counter, __u64 number)
+{
+	__sync_fetch_and_add(counter, number);
+}
+
 static __always_inline void stat_add(enum weft_stat stat)
 {
 	__u32 index = stat;
 	__u64 *value = bpf_map_lookup_elem(&weft_stat, &index);
 
 	if (value)
-		(*value)++;
+		counter_add(value, 1);
 }
 
 /* The edge's counters on this CPU, created at need; NULL only if even the overflow entry is
@@ -68,7 +78,7 @@ static __always_inline void verdict_count(const struct weft_verdict_key *key)
 		verdict = bpf_map_lookup_elem(&weft_verdict, &overflow);
 	}
 	if (verdict)
-		verdict->count++;
+		counter_add(&verdict->count, 1);
 }
 
 /*

@@ -220,7 +220,7 @@ static __noinline int sockops_opened(struct bpf_sock_ops *ctx, enum weft_directi
 		return 0;
 	edge = weft_telemetry ? sockops_edge(&ends, &conn) : NULL;
 	if (edge)
-		edge->opened++;
+		counter_add(&edge->opened, 1);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	return 0;
 }
@@ -308,12 +308,12 @@ static __always_inline void sockops_count(struct bpf_sock_ops *ctx, struct bpf_s
 	bytes = sockops_payload(ctx, sk, old_state, conn->direction);
 	edge = sockops_edge(&ends, conn);
 	if (edge) {
-		edge->closed++;
-		edge->bytes_to_dst += outbound ? bytes.sent : bytes.received;
-		edge->bytes_to_src += outbound ? bytes.received : bytes.sent;
-		edge->retransmits += ctx->total_retrans;
-		edge->duration_us += (now - conn->start_ns) / 1000;
-		edge->srtt_us += ctx->srtt_us >> 3;
+		counter_add(&edge->closed, 1);
+		counter_add(&edge->bytes_to_dst, outbound ? bytes.sent : bytes.received);
+		counter_add(&edge->bytes_to_src, outbound ? bytes.received : bytes.sent);
+		counter_add(&edge->retransmits, ctx->total_retrans);
+		counter_add(&edge->duration_us, (now - conn->start_ns) / 1000);
+		counter_add(&edge->srtt_us, ctx->srtt_us >> 3);
 	}
 	sockops_tell(ctx, &ends, conn, &bytes, now);
 }

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 import promtext
-from api import BUILD
+from robust import BUILD
 
 CLIENT = BUILD / "tests/e2e/tally_client"
 SERVER = BUILD / "tests/e2e/tally_server"
@@ -41,22 +41,24 @@ class Server:
 
 class Run:
     """tally_clients that run side by side in `source`, a pod's name or a network namespace; each a
-    list of what follows the address and port on its command line, "http" or "talk" first."""
+    list of what follows the address and port on its command line, "http" or "talk" first. Again `times`
+    times, with a pause behind each."""
 
-    def __init__(self, cluster, source, address, *clients):
+    def __init__(self, cluster, source, address, *clients, times=1, pause=0.0):
         lines = [" ".join([str(CLIENT), kind, address, str(HTTP if kind == "http" else TALK),
                            *arguments]) + " &" for kind, *arguments in clients]
-        script = ["sh", "-c", "\n".join([*lines, "wait"])]
+        script = ["sh", "-c", "for i in $(seq %d); do\n%s\nwait; sleep %g; done"
+                  % (times, "\n".join(lines), pause)]
         if source in cluster.pods:
             self.process = cluster.mesh.popen(source, *script, stdout=subprocess.PIPE)
         else:
             self.process = subprocess.Popen(["nsenter", "--net=" + source, *script],
                                             stdout=subprocess.PIPE, text=True)
-        self.source, self.clients = source, len(clients)
+        self.source, self.clients = source, len(clients) * times
 
     def counts(self):
         """Numbers by ("http" or "tcp", what), when all have ended."""
-        out, _ = self.process.communicate(timeout=60)
+        out, _ = self.process.communicate(timeout=120)
         found = [json.loads(line) for line in out.splitlines()]
         assert len(found) == self.clients, out
         total = collections.Counter()

@@ -293,12 +293,16 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 		return TC_PASS;
 	if (flow->phase == WEFT_HTTP_PHASE_DENIED)
 		return http_from_pod_denied(skb, pkt);
-	if (flow->phase == WEFT_HTTP_PHASE_OPAQUE || flow->phase == WEFT_HTTP_PHASE_SYN)
+	if (flow->phase == WEFT_HTTP_PHASE_SYN)
+		return TC_PASS;
+	/* What came before it was opaque may be answered yet. */
+	if (flow->phase == WEFT_HTTP_PHASE_OPAQUE && flow->answers_begun == flow->requests)
 		return TC_PASS;
 	if (pkt->tcp_flags & PACKET_TCP_ACK) {
 		acked = http_flow_client_offset(flow, pkt->ack_seq);
 		/* The second lock: the server has what never came by here, judged. */
 		if (acked > (__s64)READ_ONCE(flow->next) + 1 &&
+		    flow->phase != WEFT_HTTP_PHASE_OPAQUE &&
 		    !(local->peer.flags & WEFT_PEER_PERMISSIVE)) {
 			flow->denied_reason = WEFT_REASON_HTTP_STATE_LOST;
 			flow->phase = WEFT_HTTP_PHASE_DENIED;

@@ -112,8 +112,8 @@ static __always_inline enum http_outcome http_to_pod_refuse(struct http_reading 
 }
 
 /*
- * A refused client goes on: it may not have got the 403, and it may still be sending. What it
- * sends is acknowledged and dropped, so that it comes to read the answer.
+ * A refused client goes on, other than by a reset: it may not have got the 403, and it may still be
+ * sending. What it sends is acknowledged and dropped, so that it comes to read the answer.
  */
 static __noinline int http_to_pod_denied(struct __sk_buff *skb, const struct packet *pkt,
 					 const struct weft_http_flow *flow)
@@ -126,8 +126,6 @@ static __noinline int http_to_pod_denied(struct __sk_buff *skb, const struct pac
 		.back = true,
 	};
 
-	if (pkt->tcp_flags & PACKET_TCP_RST)
-		return TC_PASS;
 	if (!pkt->plain || (!pkt->payload && !(pkt->tcp_flags & PACKET_TCP_FIN)))
 		return TC_DROP;
 	length = flow->forbidden_head ? HTTP_ANSWER_HEAD_LEN : HTTP_ANSWER_LEN;

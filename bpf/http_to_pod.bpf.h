@@ -510,17 +510,17 @@ __noinline int http_to_pod(struct __sk_buff *skb, const struct packet *pkt,
 	config = bpf_map_lookup_elem(&weft_config, &zero);
 	if (!pkt || !local || !read || !r.arena || !config || !flow)
 		return TC_DROP;
+	if (pkt->tcp_flags & PACKET_TCP_RST) {
+		if (http_flow_client_offset(flow, pkt->seq) >= (__s64)READ_ONCE(flow->acked))
+			http_count_unanswered(flow, pkt->dport); /* the server takes it */
+		return TC_PASS;
+	}
 	if (flow->phase == WEFT_HTTP_PHASE_HOLD)
 		http_to_pod_release(flow);
 	if (flow->phase == WEFT_HTTP_PHASE_OPAQUE)
 		return TC_PASS;
 	if (flow->phase == WEFT_HTTP_PHASE_DENIED)
 		return http_to_pod_denied(skb, pkt, flow);
-	if (pkt->tcp_flags & PACKET_TCP_RST) {
-		if (http_flow_client_offset(flow, pkt->seq) >= (__s64)READ_ONCE(flow->acked))
-			http_count_unanswered(flow, pkt->dport); /* the server takes it */
-		return TC_PASS;
-	}
 	if (flow->phase == WEFT_HTTP_PHASE_SYN)
 		return pkt->payload ? TC_DROP : TC_PASS;
 	if (!pkt->payload && !(pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_URG)))

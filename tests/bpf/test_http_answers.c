@@ -168,6 +168,87 @@ static void test_unanswered(void **state)
 	assert_int_equal(play_requests(play, ANY, ANY), 3);
 }
 
+/* What comes when the server has closed its side is not answered either. */
+static void test_unanswered_later(void **state)
+{
+	struct play *play = play_require(state);
+
+	play_open(play);
+	play_says(play, ALLOWED);
+	assert_int_equal(play_server(play, play->answered, NULL, 0, FIN), PLAY_PASSED);
+	assert_int_equal(play_requests(play, WEFT_HTTP_GET, 0), 1);
+	play_says(play, HEAD);
+	assert_int_equal(play_server(play, play->answered, NULL, 0, RST), PLAY_PASSED);
+	assert_int_equal(play_requests(play, WEFT_HTTP_HEAD, 0), 1);
+	assert_int_equal(play_requests(play, ANY, ANY), 2);
+}
+
+static void test_unanswered_many(void **state)
+{
+	struct play *play = play_require(state);
+
+	play_open(play);
+	for (int i = 0; i < MANY; i++)
+		play_says(play, ALLOWED);
+	assert_int_equal(play_server(play, play->answered, NULL, 0, RST), PLAY_PASSED);
+	assert_int_equal(play_requests(play, WEFT_HTTP_GET, 0), WEFT_HTTP_PENDING);
+	assert_int_equal(play_requests(play, WEFT_HTTP_OTHER, 0), MANY - WEFT_HTTP_PENDING);
+	assert_int_equal(play_requests(play, ANY, ANY), MANY);
+}
+
+/* The client does not wait. An old reset does not reach the server's socket. */
+static void test_unanswered_by_reset(void **state)
+{
+	struct play *play = play_require(state);
+
+	play_open(play);
+	play_says(play, ALLOWED ALLOWED HEAD);
+	play_answers(play, OK);
+	assert_int_equal(play_client(play, 0, NULL, 0, RST), PLAY_PASSED);
+	assert_int_equal(play_requests(play, ANY, 0), 0);
+	assert_int_equal(play_client(play, play->said, NULL, 0, RST), PLAY_PASSED);
+	assert_int_equal(play_requests(play, WEFT_HTTP_GET, 0), 1);
+	assert_int_equal(play_requests(play, WEFT_HTTP_HEAD, 0), 1);
+	/* The server has not heard of it, or it was on its way. */
+	play_answers(play, OK);
+	assert_int_equal(play_server(play, play->answered, NULL, 0, RST), PLAY_PASSED);
+	assert_int_equal(play_requests(play, ANY, ANY), 3);
+}
+
+/* Cut off by a later request. */
+static void test_unanswered_by_denial(void **state)
+{
+	struct play *play = play_require(state);
+
+	play_open(play);
+	play_says(play, ALLOWED HEAD);
+	play_answers(play, "no HTTP at all\r\n\r\n");
+	assert_int_equal(play_tries(play, DENIED), PLAY_RESET);
+	assert_int_equal(play_requests(play, WEFT_HTTP_GET, 0), 1);
+	assert_int_equal(play_requests(play, WEFT_HTTP_HEAD, 0), 1);
+	assert_int_equal(play_requests(play, ANY, ANY), 2);
+}
+
+/* What follows is not read any more; what came before is answered all the same. */
+static void test_answered_when_opaque(void **state)
+{
+	struct play *play = play_require(state);
+
+	tcrun_set_pod(play->run, WEFT_PEER_PERMISSIVE | WEFT_PEER_HTTP, true);
+	play_open(play);
+	play_says(play, ALLOWED HEAD ALLOWED);
+	play_says(play, "no HTTP at all\r\n");
+	assert_int_equal(play_flow(play).phase, WEFT_HTTP_PHASE_OPAQUE);
+	play_says(play, DENIED);
+	play_answers(play, OK "HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n");
+	assert_int_equal(play_requests(play, WEFT_HTTP_GET, 2), 1);
+	assert_int_equal(play_requests(play, WEFT_HTTP_HEAD, 4), 1);
+	assert_int_equal(play_client(play, play->said, NULL, 0, RST), PLAY_PASSED);
+	assert_int_equal(play_requests(play, WEFT_HTTP_GET, 0), 1);
+	play_answers(play, OK);
+	assert_int_equal(play_requests(play, ANY, ANY), 3);
+}
+
 /* Where an answer belongs is not known any more: denials reset at once. */
 static void expect_lost(struct play *play)
 {
@@ -327,12 +408,23 @@ static void test_rules_gone(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	PLAY_TESTS(test_answers),	PLAY_TESTS(test_answers_again),
-	PLAY_TESTS(test_denied_behind), PLAY_TESTS(test_many_at_once),
-	PLAY_TESTS(test_unanswered),	PLAY_TESTS(test_lost),
-	PLAY_TESTS(test_upgraded),	PLAY_TESTS(test_tunnelled),
-	PLAY_TESTS(test_not_upgraded),	PLAY_TESTS(test_held_in_one),
-	PLAY_TESTS(test_held_and_lost), PLAY_TESTS(test_answers_before_an_upgrade),
+	PLAY_TESTS(test_answers),
+	PLAY_TESTS(test_answers_again),
+	PLAY_TESTS(test_denied_behind),
+	PLAY_TESTS(test_many_at_once),
+	PLAY_TESTS(test_unanswered),
+	PLAY_TESTS(test_unanswered_later),
+	PLAY_TESTS(test_unanswered_many),
+	PLAY_TESTS(test_unanswered_by_reset),
+	PLAY_TESTS(test_unanswered_by_denial),
+	PLAY_TESTS(test_answered_when_opaque),
+	PLAY_TESTS(test_lost),
+	PLAY_TESTS(test_upgraded),
+	PLAY_TESTS(test_tunnelled),
+	PLAY_TESTS(test_not_upgraded),
+	PLAY_TESTS(test_held_in_one),
+	PLAY_TESTS(test_held_and_lost),
+	PLAY_TESTS(test_answers_before_an_upgrade),
 	PLAY_TESTS(test_rules_gone),
 };
 

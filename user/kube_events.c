@@ -9,7 +9,7 @@
 #include "user/kube_ask.h"
 #include "user/kube_event_queue.h"
 #include "user/kube_problem.h"
-#include "user/kube_retry.h"
+#include "user/retry.h"
 #include "user/kube_time.h"
 #include "user/log.h"
 
@@ -95,9 +95,9 @@ static void fail(struct kube_events *events, const struct kube_outcome *outcome)
 		return;
 	}
 	kube_problem_set(&events->problem, outcome->error);
-	ms = kube_retry_in(&events->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome);
+	ms = retry_in(&events->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome->retry_after);
 	if (outcome->status == 403)
-		ms = kube_retry_spread(FORBIDDEN_MS);
+		ms = retry_spread(FORBIDDEN_MS);
 	end(events);
 	uv_timer_start(&events->timer, on_timer, ms, 0);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <uv.h>
 #include "policy/memory.h"
+#include "user/curl_loop.h"
 #include "user/json_text.h"
 
 enum {
@@ -21,8 +22,7 @@ enum {
 
 struct kube_http {
 	uv_loop_t *loop;
-	CURLM *multi;
-	uv_timer_t timer;
+	struct curl_loop *curl;
 	struct kube_config config;
 	struct kube_request *requests;
 };
@@ -31,6 +31,7 @@ struct kube_request {
 	struct kube_http *http;
 	struct kube_request *next, **link; /* in http->requests */
 	CURL *easy;
+	struct curl_transfer *transfer;
 	struct curl_slist *headers;
 	struct curl_slist *connect_to;
 	uv_timer_t idle;
@@ -43,12 +44,6 @@ struct kube_request {
 	size_t status_size;
 };
 
-struct watched_socket {
-	uv_poll_t poll;
-	curl_socket_t fd;
-	struct kube_http *http;
-};
-
 static void on_request_closed(uv_handle_t *handle)
 {
 	free(handle->data);
@@ -56,7 +51,7 @@ static void on_request_closed(uv_handle_t *handle)
 
 static void request_free(struct kube_request *request)
 {
-	curl_multi_remove_handle(request->http->multi, request->easy);
+	curl_transfer_remove(request->transfer);
 	curl_easy_cleanup(request->easy);
 	curl_slist_free_all(request->headers);
 	curl_slist_free_all(request->connect_to);
@@ -105,8 +100,9 @@ static void describe_status(const struct kube_request *request, struct kube_outc
 	json_tokener_free(tokener);
 }
 
-static void request_done(struct kube_request *request, CURLcode code)
+static void request_done(void *context, CURLcode code)
 {
+	struct kube_request *request = context;
 	struct kube_outcome outcome = { 0 };
 	curl_off_t retry_after = 0;
 	long status = 0;
@@ -129,125 +125,22 @@ static void request_done(struct kube_request *request, CURLcode code)
 	request_free(request);
 }
 
-static void take_finished(struct kube_http *http)
-{
-	struct kube_request *request;
-	CURLMsg *message;
-	int left;
-
-	while ((message = curl_multi_info_read(http->multi, &left))) {
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
-		request_done(request, message->data.result);
-	}
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	struct kube_http *http = timer->data;
-	int running;
-
-	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	take_finished(http);
-}
-
-static int on_timeout(CURLM *multi, long ms, void *context)
-{
-	struct kube_http *http = context;
-
-	(void)multi;
-	if (ms < 0)
-		uv_timer_stop(&http->timer);
-	else
-		uv_timer_start(&http->timer, on_timer, (uint64_t)ms, 0);
-	return 0;
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	struct watched_socket *socket = poll->data;
-	struct kube_http *http = socket->http;
-	int flags = 0, running;
-
-	if (status < 0)
-		flags = CURL_CSELECT_ERR;
-	if (events & UV_READABLE)
-		flags |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		flags |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(http->multi, socket->fd, flags, &running);
-	take_finished(http);
-}
-
-static void on_socket_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
-{
-	struct watched_socket *socket = known;
-	struct kube_http *http = context;
-	int events = 0;
-
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (!socket)
-			return 0;
-		uv_poll_stop(&socket->poll);
-		uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
-		curl_multi_assign(http->multi, fd, NULL);
-		return 0;
-	}
-	if (!socket) {
-		socket = memory_alloc(sizeof(*socket));
-		if (uv_poll_init_socket(http->loop, &socket->poll, fd)) {
-			free(socket);
-			return -1;
-		}
-		socket->fd = fd;
-		socket->http = http;
-		socket->poll.data = socket;
-		curl_multi_assign(http->multi, fd, socket);
-	}
-	if (what & CURL_POLL_IN)
-		events |= UV_READABLE;
-	if (what & CURL_POLL_OUT)
-		events |= UV_WRITABLE;
-	return uv_poll_start(&socket->poll, events, on_poll) ? -1 : 0;
-}
-
 int kube_http_new(struct uv_loop_s *loop, struct kube_config *config, struct kube_http **result)
 {
+	struct curl_loop *curl;
 	struct kube_http *http;
-	CURLM *multi;
+	int err;
 
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-	multi = curl_multi_init();
-	if (!multi)
-		return -ENOMEM;
+	err = curl_loop_new(loop, &curl);
+	if (err)
+		return err;
 	http = memory_alloc(sizeof(*http));
-	http->multi = multi;
+	http->curl = curl;
 	http->loop = loop;
 	http->config = *config;
 	*config = (struct kube_config){ 0 };
-	uv_timer_init(loop, &http->timer);
-	http->timer.data = http;
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http);
 	*result = http;
 	return 0;
-}
-
-static void on_http_closed(uv_handle_t *handle)
-{
-	struct kube_http *http = handle->data;
-
-	kube_config_clear(&http->config);
-	free(http);
 }
 
 void kube_http_free(struct kube_http *http)
@@ -256,8 +149,9 @@ void kube_http_free(struct kube_http *http)
 		return;
 	while (http->requests)
 		request_free(http->requests);
-	curl_multi_cleanup(http->multi);
-	uv_close((uv_handle_t *)&http->timer, on_http_closed);
+	curl_loop_free(http->curl);
+	kube_config_clear(&http->config);
+	free(http);
 }
 
 const char *kube_http_server(const struct kube_http *http)
@@ -396,7 +290,6 @@ static void set_options(struct kube_request *request)
 	const struct kube_config *config = &request->http->config;
 	CURL *easy = request->easy;
 
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
@@ -440,7 +333,7 @@ struct kube_request *kube_http_send(struct kube_http *http, const struct kube_ca
 	request->easy = curl_easy_init();
 	set_call(request, call);
 	set_options(request);
-	curl_multi_add_handle(http->multi, request->easy);
+	request->transfer = curl_loop_add(http->curl, request->easy, request_done, request);
 	return request;
 }
 

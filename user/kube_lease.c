@@ -9,7 +9,7 @@
 #include "user/json_text.h"
 #include "user/kube_ask.h"
 #include "user/kube_problem.h"
-#include "user/kube_retry.h"
+#include "user/retry.h"
 #include "user/kube_time.h"
 #include "user/log.h"
 
@@ -97,10 +97,10 @@ static void fail(struct kube_lease *lease, const struct kube_outcome *outcome)
 {
 	kube_problem_set(&lease->problem, outcome->error);
 	if (outcome->status == 403 || outcome->status == 404)
-		wait_ms(lease, kube_retry_spread(REFUSED_MS));
+		wait_ms(lease, retry_spread(REFUSED_MS));
 	else
-		wait_ms(lease,
-			kube_retry_in(&lease->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome));
+		wait_ms(lease, retry_in(&lease->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS,
+					outcome->retry_after));
 }
 
 /* What there is now; a record that is not the one from before counts from now on. */
@@ -125,7 +125,7 @@ static void on_written(void *context, const struct kube_outcome *outcome,
 	/* Somebody else was faster, or has deleted it; else it is the namespace that is not there.
 	 */
 	if (outcome->status == 409 || (outcome->status == 404 && lease->object)) {
-		wait_ms(lease, kube_retry_spread(AGAIN_MS));
+		wait_ms(lease, retry_spread(AGAIN_MS));
 		json_object_put(lease->object);
 		lease->object = NULL;
 		return;
@@ -237,7 +237,7 @@ static void on_seen(void *context, const struct kube_outcome *outcome, struct js
 		update(lease);
 		return;
 	}
-	wait = kube_retry_spread(LOOK_MS);
+	wait = retry_spread(LOOK_MS);
 	wait_ms(lease, wait < (end - now) / 1000000 ? wait : (end - now) / 1000000 + 1);
 }
 
@@ -311,7 +311,7 @@ struct kube_lease *kube_lease_new(struct uv_loop_s *loop, struct kube_http *http
 	uv_timer_init(loop, &lease->timer);
 	uv_timer_init(loop, &lease->deadline);
 	lease->timer.data = lease->deadline.data = lease;
-	wait_ms(lease, kube_retry_spread(AGAIN_MS));
+	wait_ms(lease, retry_spread(AGAIN_MS));
 	return lease;
 }
 

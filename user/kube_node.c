@@ -9,7 +9,7 @@
 #include "user/kube_ask.h"
 #include "user/kube_event.h"
 #include "user/kube_problem.h"
-#include "user/kube_retry.h"
+#include "user/retry.h"
 
 enum {
 	SOON_MS = 2000,	   /* a start that takes no longer is one change */
@@ -71,13 +71,12 @@ static void on_timer(uv_timer_t *timer);
 
 static void plan(struct kube_node *node)
 {
-	uint64_t ms = is_text(node->state, node->sent_state) ? kube_retry_spread(LATER_MS) :
-							       SOON_MS;
+	uint64_t ms = is_text(node->state, node->sent_state) ? retry_spread(LATER_MS) : SOON_MS;
 
 	if (node->ask || node->retry_ms)
 		return; /* comes again */
 	if (is_text(node->text, node->sent))
-		uv_timer_start(&node->timer, on_timer, kube_retry_spread(SURE_MS), 0);
+		uv_timer_start(&node->timer, on_timer, retry_spread(SURE_MS), 0);
 	else if (!uv_is_active((const uv_handle_t *)&node->timer) ||
 		 uv_timer_get_due_in(&node->timer) > ms)
 		uv_timer_start(&node->timer, on_timer, ms, 0);
@@ -104,9 +103,9 @@ static void on_done(void *context, const struct kube_outcome *outcome, struct js
 		return;
 	}
 	forget_sent(node);
-	ms = kube_retry_in(&node->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome);
+	ms = retry_in(&node->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome->retry_after);
 	if (outcome->status == 403 || outcome->status == 404)
-		ms = kube_retry_spread(REFUSED_MS);
+		ms = retry_spread(REFUSED_MS);
 	uv_timer_start(&node->timer, on_timer, ms, 0);
 }
 

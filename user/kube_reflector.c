@@ -9,7 +9,7 @@
 #include <uv.h>
 #include "policy/memory.h"
 #include "user/json_text.h"
-#include "user/kube_retry.h"
+#include "user/retry.h"
 #include "user/log.h"
 
 enum {
@@ -168,7 +168,7 @@ static void retry(struct kube_reflector *reflector, bool was_watch,
 	*(was_watch ? &reflector->watch_errors : &reflector->list_errors) += 1;
 	if (outcome->status == 404)
 		reflector->ops->missing(reflector->context);
-	ms = kube_retry_in(&reflector->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome);
+	ms = retry_in(&reflector->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS, outcome->retry_after);
 	uv_timer_start(&reflector->timer, on_timer, ms, 0);
 }
 
@@ -369,7 +369,7 @@ static void on_watch_done(void *context, const struct kube_outcome *outcome)
 	}
 	if (outcome->status == 200 || gone) {
 		/* Not faster than it takes to be told nothing again and again. */
-		uv_timer_start(&reflector->timer, on_timer, kube_retry_spread(RETRY_FIRST_MS), 0);
+		uv_timer_start(&reflector->timer, on_timer, retry_spread(RETRY_FIRST_MS), 0);
 		return;
 	}
 	retry(reflector, true, &failure);
@@ -401,8 +401,7 @@ static void start_watch(struct kube_reflector *reflector)
 
 	path = memory_printf(
 		"%s?watch=true&allowWatchBookmarks=true&timeoutSeconds=%llu&resourceVersion=%s",
-		reflector->path, (unsigned long long)kube_retry_spread(WATCH_S * 2),
-		reflector->version);
+		reflector->path, (unsigned long long)retry_spread(WATCH_S * 2), reflector->version);
 	reflector->is_watch = true;
 	reflector->watches++;
 	call.path = path;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -21,6 +22,22 @@ enum {
 const char *maps_name(enum map_id id)
 {
 	return layout_get(id)->name;
+}
+
+/* The inode of a pin has the time when it was made, and keeps it when the pin is renamed. */
+int maps_since(const char *root, enum map_id id, uint64_t *since_ns)
+{
+	char path[PINS_PATH_LEN];
+	struct stat stat_of;
+	int err = pins_path(path, root, PINS_MAPS, maps_name(id));
+
+	if (err)
+		return err;
+	if (stat(path, &stat_of))
+		return -errno;
+	*since_ns =
+		(uint64_t)stat_of.st_mtim.tv_sec * 1000000000 + (uint64_t)stat_of.st_mtim.tv_nsec;
+	return 0;
 }
 
 int maps_fd(const struct maps *maps, enum map_id id)

@@ -59,6 +59,12 @@ struct map_fill {
 
 const char *maps_name(enum map_id id);
 
+/*
+ * When the map pinned below `root` was made, in nanoseconds since 1970 by the clock of that moment:
+ * since then it counts, whoever ran meanwhile. -ENOENT when it is not pinned.
+ */
+int maps_since(const char *root, enum map_id id, uint64_t *since_ns);
+
 /* The descriptor, still owned by `maps` (sock_diag wants that of MAP_SOCK). -1 = not open. */
 int maps_fd(const struct maps *maps, enum map_id id);
 

@@ -22,6 +22,9 @@ struct metric_family {
 	enum metric_type type;
 	const char *unit; /* "seconds", "bytes"; NULL: what is counted is the unit */
 	const char *help; /* a sentence */
+	/* enum map_id whose entries are counted: since it was made; 0: the agent, since it started
+	 */
+	unsigned int map;
 };
 
 struct metric_label {

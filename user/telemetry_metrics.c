@@ -124,8 +124,10 @@ static void write_edges(struct telemetry *telemetry, const struct metric_sink *s
 	telemetry_bound(&telemetry->edges, &maker.rows, telemetry->options->max_series);
 	for (f = 0; f < sizeof(edge_families) / sizeof(edge_families[0]); f++) {
 		const struct edge_family *family = &edge_families[f];
+		struct metric_family head = family->family;
 
-		sink->family(sink->context, &family->family);
+		head.map = MAP_EDGE;
+		sink->family(sink->context, &head);
 		for (i = 0; i < rows->count; i++) {
 			const struct metric_row *row = &rows->items[i];
 			uint64_t value = row->values[family->offset / sizeof(__u64)];
@@ -141,6 +143,7 @@ static void write_verdicts(struct telemetry *telemetry, const struct metric_sink
 {
 	static const struct metric_family family = {
 		.name = "weft_verdicts",
+		.map = MAP_VERDICT,
 		.help = "Verdicts by reason: TCP connections, and UDP packets and HTTP requests "
 			"that were denied.",
 	};
@@ -169,6 +172,7 @@ static void write_stats(struct telemetry *telemetry, const struct metric_sink *s
 {
 	static const struct metric_family family = {
 		.name = "weft_program_incidents",
+		.map = MAP_STAT,
 		.help = "What BPF programs could not do, by kind: full maps, lost events.",
 	};
 	uint64_t *values = memory_alloc(telemetry->maps->cpus * sizeof(*values));

@@ -32,6 +32,7 @@ static void write_counts(struct telemetry *telemetry, const struct requests *req
 {
 	static const struct metric_family family = {
 		.name = "weft_http_requests",
+		.map = MAP_REQUEST,
 		.help = "HTTP requests that reached a pod of this node, by rule and answer.",
 	};
 	struct metric_rows rows = { .width = 1 };
@@ -122,6 +123,7 @@ static void write_histograms(struct telemetry *telemetry, const struct requests 
 {
 	static const struct metric_family family = {
 		.name = "weft_http_request_duration_seconds",
+		.map = MAP_LATENCY,
 		.type = METRIC_HISTOGRAM,
 		.unit = "seconds",
 		.help = "Time from the end of a request's head to the first byte of its answer.",

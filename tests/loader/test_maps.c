@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include "loader/maps_http.h"
@@ -61,6 +62,35 @@ static void tells_when_full(void **state)
 	assert_int_equal(fill.max_entries, 8);
 	assert_string_equal(fill.type, "hash");
 	assert_true(fill.memory_bytes > 0);
+}
+
+static uint64_t since(const struct place *at, enum map_id id)
+{
+	uint64_t ns = 0;
+
+	assert_int_equal(maps_since(at->root, id, &ns), 0);
+	return ns;
+}
+
+/* Since it was made, whichever agent asks. */
+static void knows_since_when(void **state)
+{
+	struct place *at = *state;
+	uint64_t edges, flows;
+	struct timespec now;
+
+	assert_int_equal(maps_since(at->root, MAP_EDGE, &edges), -ENOENT);
+	place_open(at);
+	edges = since(at, MAP_EDGE);
+	flows = since(at, MAP_HTTP_FLOW);
+	clock_gettime(CLOCK_REALTIME, &now);
+	assert_in_range(edges, ((uint64_t)now.tv_sec - 60) * 1000000000,
+			((uint64_t)now.tv_sec + 1) * 1000000000);
+	usleep(20000);
+	place_close(at);
+	place_open(at);
+	assert_true(since(at, MAP_EDGE) == edges);
+	assert_true(since(at, MAP_HTTP_FLOW) == flows);
 }
 
 struct seen {
@@ -306,6 +336,7 @@ int main(void)
 	struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sets_and_deletes, setup, teardown),
 		cmocka_unit_test_setup_teardown(tells_when_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(knows_since_when, setup, teardown),
 		cmocka_unit_test_setup_teardown(walks_all_entries, setup, teardown),
 		cmocka_unit_test_setup_teardown(walks_per_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(writes_ranges, setup, teardown),

@@ -67,6 +67,27 @@ struct json_object *telemetry_events(const struct telemetry *telemetry,
 uint64_t telemetry_events_lost(const struct telemetry *telemetry);
 
 /*
+ * How far an exporter has come: zeroed, it begins with the first event. Events that are events only
+ * because somebody watches requests are not for it.
+ */
+struct telemetry_cursor {
+	uint64_t sequence;
+	uint64_t exported; /* events for it before that one */
+};
+
+/* Events for it that it has not come to. */
+uint64_t telemetry_export_waiting(const struct telemetry *telemetry,
+				  const struct telemetry_cursor *cursor);
+/* Hands at most `limit` of them to `take`, each as JSON that is valid during the call, with its
+ * time in nanoseconds since 1970. Returns how many were overwritten before. */
+uint64_t telemetry_export(const struct telemetry *telemetry, struct telemetry_cursor *cursor,
+			  unsigned int limit,
+			  void (*take)(void *context, struct json_object *event, uint64_t time_ns),
+			  void *context);
+/* Goes to the end. Returns how many were skipped. */
+uint64_t telemetry_export_skip(const struct telemetry *telemetry, struct telemetry_cursor *cursor);
+
+/*
  * Somebody watches requests: for the next two seconds every request becomes an event, not
  * only those that the configured sampling takes. telemetry_tick() ends it when it is over; to be
  * called several times a second. Watchers that die need no goodbye.

@@ -38,6 +38,15 @@ static double clock_seconds(clockid_t clock)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* While requests are watched all are events: a share of them, drawn anew, would be events anyway.
+ */
+static bool is_for_watchers(const struct telemetry *telemetry, const struct weft_event *event)
+{
+	return telemetry->watched_ns && event->type == WEFT_EVENT_REQUEST &&
+	       event->action == WEFT_VERDICT_ALLOW && telemetry->sample != UINT32_MAX &&
+	       arc4random() >= telemetry->sample;
+}
+
 void telemetry_take_event(struct telemetry *telemetry, const struct weft_event *event)
 {
 	struct telemetry_event *slot = &telemetry->events[telemetry->next % TELEMETRY_EVENTS];
@@ -50,6 +59,9 @@ void telemetry_take_event(struct telemetry *telemetry, const struct weft_event *
 	if (slot->record.path_len > WEFT_HTTP_PATH_LEN)
 		slot->record.path_len = WEFT_HTTP_PATH_LEN;
 	slot->time = clock_seconds(CLOCK_REALTIME) - (age > 0 ? age : 0);
+	slot->is_watched = is_for_watchers(telemetry, event);
+	slot->exported = telemetry->exported;
+	telemetry->exported += !slot->is_watched;
 	telemetry->next++;
 }
 
@@ -242,13 +254,17 @@ static struct json_object *event_json(struct rendering *rendering, uint64_t sequ
 	return json;
 }
 
+static uint64_t events_oldest(const struct telemetry *telemetry)
+{
+	return telemetry->next > TELEMETRY_EVENTS ? telemetry->next - TELEMETRY_EVENTS : 0;
+}
+
 struct json_object *telemetry_events(const struct telemetry *telemetry,
 				     const struct telemetry_filter *filter, uint64_t since,
 				     unsigned int limit)
 {
-	uint64_t oldest = telemetry->next > TELEMETRY_EVENTS ? telemetry->next - TELEMETRY_EVENTS :
-							       0;
 	struct json_object *json = json_object_new_object();
+	uint64_t oldest = events_oldest(telemetry);
 	struct json_object *items = json_object_new_array();
 	struct rendering rendering = { .telemetry = telemetry };
 	uint64_t sequence = since < oldest ? oldest : since;
@@ -274,6 +290,58 @@ struct json_object *telemetry_events(const struct telemetry *telemetry,
 	json_add_number(json, "next", sequence);
 	json_add_number(json, "lost", telemetry_events_lost(telemetry));
 	return json;
+}
+
+uint64_t telemetry_export_waiting(const struct telemetry *telemetry,
+				  const struct telemetry_cursor *cursor)
+{
+	return telemetry->exported - cursor->exported;
+}
+
+uint64_t telemetry_export_skip(const struct telemetry *telemetry, struct telemetry_cursor *cursor)
+{
+	uint64_t waiting = telemetry_export_waiting(telemetry, cursor);
+
+	cursor->sequence = telemetry->next;
+	cursor->exported = telemetry->exported;
+	return waiting;
+}
+
+/* What was overwritten before the cursor came to it. */
+static uint64_t export_overrun(const struct telemetry *telemetry, struct telemetry_cursor *cursor)
+{
+	uint64_t oldest = events_oldest(telemetry), before = cursor->exported;
+
+	if (cursor->sequence >= oldest)
+		return 0;
+	cursor->sequence = oldest;
+	cursor->exported = telemetry->events[oldest % TELEMETRY_EVENTS].exported;
+	return cursor->exported - before;
+}
+
+uint64_t telemetry_export(const struct telemetry *telemetry, struct telemetry_cursor *cursor,
+			  unsigned int limit,
+			  void (*take)(void *context, struct json_object *event, uint64_t time_ns),
+			  void *context)
+{
+	struct rendering rendering = { .telemetry = telemetry };
+	uint64_t overrun = export_overrun(telemetry, cursor);
+
+	for (; cursor->sequence < telemetry->next && limit; cursor->sequence++) {
+		const struct telemetry_event *slot =
+			&telemetry->events[cursor->sequence % TELEMETRY_EVENTS];
+		struct json_object *event;
+
+		if (slot->is_watched)
+			continue;
+		event = event_json(&rendering, cursor->sequence);
+		take(context, event, (uint64_t)(slot->time * 1e9));
+		json_object_put(event);
+		cursor->exported++;
+		limit--;
+	}
+	free(rendering.pods.items);
+	return overrun;
 }
 
 uint64_t telemetry_events_lost(const struct telemetry *telemetry)

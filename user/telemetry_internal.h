@@ -16,6 +16,8 @@ enum { TELEMETRY_EVENTS = 8192 }; /* kept for /v1/events; a power of two */
 struct telemetry_event {
 	struct weft_request_event record; /* only its first member, but of WEFT_EVENT_REQUEST */
 	double time;			  /* Unix seconds */
+	bool is_watched;		  /* an event only because somebody watches requests */
+	uint64_t exported;		  /* events before it for exporters: all but such */
 };
 
 struct telemetry {
@@ -27,6 +29,7 @@ struct telemetry {
 	struct telemetry_event *events; /* ring; the event with sequence s is at s %
 					   TELEMETRY_EVENTS */
 	uint64_t next;			/* sequence of the next event */
+	uint64_t exported;		/* events for exporters so far */
 	uint64_t watched_ns; /* monotonic: until then somebody watches requests; 0 = none */
 	/* rows that are told apart */
 	struct metric_admission edges, verdicts, requests, histograms;

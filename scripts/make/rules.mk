@@ -10,7 +10,7 @@ WARN := -Wall -Wextra -Werror $(if $(findstring clang,$(CC)),-Wno-unknown-warnin
 	-Wformat-signedness
 # libbpf and libelf are not listed by every libbpf.pc for static use; name them.
 LIBS_CORE := json-c yaml-0.1 libmnl
-LIBS_AGENT := libuv libmicrohttpd gnutls libcurl libcrypto libprotobuf-c
+LIBS_AGENT := libuv libmicrohttpd gnutls libcurl libcrypto libprotobuf-c zlib
 LIBS_CLI := libcurl
 CPPFLAGS += -I. -I$(BUILD) -D_GNU_SOURCE -DWEFT_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g

@@ -19,8 +19,6 @@
 
 enum { CLOSE_ROUNDS = 100, EVENTS_TICK_MS = 200, KEEP_BYTES = 32 << 20 };
 
-#define LEAVE_NS UINT64_C(1000000000)
-
 uint64_t agent_clock_ns(void)
 {
 	struct timespec now;
@@ -374,6 +372,9 @@ static int start(struct agent *agent)
 	int err;
 
 	err = check_manifests(agent);
+	/* A misspelt path is to be told at once, not by a collector that refuses. */
+	if (!err && agent->config->otlp.endpoint)
+		err = otlp_check_files(&agent->config->otlp);
 	if (err)
 		return err;
 	err = open_loop(agent);
@@ -389,6 +390,8 @@ static int start(struct agent *agent)
 	if (!err)
 		err = open_node(agent);
 	if (!err)
+		err = agent_open_otlp(agent);
+	if (!err)
 		err = open_source(agent);
 	if (err)
 		return err;
@@ -397,16 +400,6 @@ static int start(struct agent *agent)
 	uv_prepare_start(&agent->work, on_prepare);
 	err = agent->source->ops->start(agent->source);
 	return err ? fail("start the source", err) : 0;
-}
-
-/* What the source has to tell to others is worth a moment, and no more. */
-static void take_leave(struct agent *agent)
-{
-	const struct source_ops *ops = agent->source->ops;
-	uint64_t end = agent_clock_ns() + LEAVE_NS;
-
-	while (ops->leave && ops->leave(agent->source) && agent_clock_ns() < end)
-		uv_run(&agent->loop, UV_RUN_ONCE);
 }
 
 static void close_handle(uv_handle_t *handle, void *context)
@@ -438,6 +431,7 @@ static void stop(struct agent *agent)
 		reconcile_tidy(agent->reconcile, &result);
 	if (agent->source)
 		agent->source->ops->free(agent->source);
+	otlp_free(agent->otlp);
 	server_free(agent->server);
 	close_loop(agent);
 	maps_events_close(agent->events);
@@ -492,7 +486,7 @@ int agent_run(const struct config *config, uint64_t begin_ns)
 	err = start(&agent);
 	if (!err) {
 		uv_run(&agent.loop, UV_RUN_DEFAULT);
-		take_leave(&agent);
+		agent_leave(&agent);
 	}
 	stop(&agent);
 	return err ? 1 : 0;

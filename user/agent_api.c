@@ -149,6 +149,8 @@ static void handle_status(const struct server_request *request, struct server_re
 	json_object_object_add(status, "pods", pods);
 	add_number(status, "findings", agent->findings.count);
 	add_number(status, "events_lost", telemetry_events_lost(agent->telemetry));
+	if (agent->otlp)
+		json_object_object_add(status, "otlp", otlp_status(agent->otlp));
 	answer_json(response, status);
 }
 

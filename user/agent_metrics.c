@@ -29,6 +29,8 @@ static void write_all(struct agent *agent, bool dense, const struct metric_sink 
 	telemetry_write_metrics(agent->telemetry, &gauges, sink);
 	if (agent->source->ops->write_metrics)
 		agent->source->ops->write_metrics(agent->source, sink);
+	if (agent->otlp)
+		otlp_write_metrics(agent->otlp, sink);
 }
 
 void agent_write_metrics(struct agent *agent, const struct metric_sink *sink)

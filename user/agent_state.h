@@ -9,6 +9,7 @@
 #include "user/config.h"
 #include "user/durations.h"
 #include "user/hostnet.h"
+#include "user/otlp.h"
 #include "user/past.h"
 #include "user/pods.h"
 #include "user/readings.h"
@@ -84,6 +85,7 @@ struct agent {
 	struct past *past;
 	enum pod_edges pod_edges;
 	struct maps_events *events;
+	struct otlp *otlp; /* NULL = nothing is exported */
 	struct server *server;
 	struct live live;
 	struct source *source;
@@ -221,10 +223,17 @@ void live_handle_topology(const struct server_request *request, struct server_re
 void live_handle_ui(const struct server_request *request, struct server_response *response,
 		    void *context);
 
+/* agent_leave.c: what the source and the exporter have to tell to others is worth a moment, and no
+ * more. */
+void agent_leave(struct agent *agent);
+
 /* agent_metrics.c */
 void agent_write_metrics(struct agent *agent, const struct metric_sink *sink);
 /* With dense histograms of latencies, for a format that makes native ones of them. */
 void agent_write_dense_metrics(struct agent *agent, const struct metric_sink *sink);
+
+/* agent_otlp.c: exports, if there is an endpoint. What is wrong is logged. */
+int agent_open_otlp(struct agent *agent);
 
 /* agent_api.c */
 /* Takes `text`, which is malloc'ed. */

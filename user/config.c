@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "user/config_metrics.h"
+#include "user/config_otlp.h"
 
 enum {
 	MAX_ENTRIES_LIMIT = 1 << 24,
@@ -415,6 +416,19 @@ static const struct config_option options[] = {
 	       "Bounds of latency histograms: coarse, 18; fine, at most 4 % apart from 1ms to 1s, or "
 	       "where FROM-TO says",
 	       config_set_latency_buckets),
+	OPTION("otlp-endpoint", "URL", NULL,
+	       "OpenTelemetry collector that gets metrics and events (default: none)",
+	       config_set_otlp_endpoint),
+	OPTION("otlp-headers-file", "FILE", NULL,
+	       "Lines 'NAME: VALUE' to send to the collector, such as a token",
+	       config_set_otlp_headers_file),
+	OPTION("otlp-ca-file", "FILE", NULL,
+	       "Authorities that may vouch for the collector (default: the system's)",
+	       config_set_otlp_ca_file),
+	OPTION("otlp-interval", "SECONDS", "60", "From one export of metrics to the next",
+	       config_set_otlp_interval),
+	OPTION("otlp-compression", "gzip|none", "gzip", "Of what the collector gets",
+	       config_set_otlp_compression),
 	OPTION("log-level", "LEVEL", "info", "debug, info, warn or error", set_log_level),
 	OPTION("log-format", "FORMAT", "text", "text or json", set_log_format),
 	SIZE_OPTION("max-addresses", "Addresses of pods, nodes and services (default 65536)",

@@ -10,6 +10,7 @@
 #include "policy/workload.h"
 #include "user/log.h"
 #include "user/metric_options.h"
+#include "user/otlp_options.h"
 
 enum { CONFIG_ERROR_LEN = 512 };
 
@@ -41,6 +42,7 @@ struct config {
 	uint32_t request_path;	  /* bytes of a path in the log */
 	struct metric_options metrics;
 	bool telemetry;
+	struct otlp_options otlp;
 	uint32_t max_entries[MAP_ID_COUNT]; /* 0 = default */
 	char host_name[WEFT_NAME_LEN];	    /* what `node` defaults to */
 	char listen_text[WEFT_LISTEN_LEN];  /* what `listen` points to */

@@ -152,6 +152,38 @@ static void expect_error(const char *flag, const char *value, const char *wanted
 	assert_null(strchr(error, '\n'));
 }
 
+static void test_otlp(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--manifests", "/m", NULL), 0);
+	assert_null(config.otlp.endpoint);
+	assert_null(config.otlp.headers_file);
+	assert_null(config.otlp.ca_file);
+	assert_int_equal(config.otlp.interval_s, 60);
+	assert_true(config.otlp.gzip);
+	assert_int_equal(parse("--manifests", "/m", "--otlp-endpoint", "https://a.b:4318/x/",
+			       "--otlp-interval", "15", "--otlp-compression=none", NULL),
+			 0);
+	assert_string_equal(config.otlp.endpoint, "https://a.b:4318/x/");
+	assert_int_equal(config.otlp.interval_s, 15);
+	assert_false(config.otlp.gzip);
+	assert_int_equal(parse("--manifests", "/m", "--otlp-endpoint=http://[fd00::1]:1",
+			       "--otlp-headers-file=/h", "--otlp-ca-file=/c", NULL),
+			 0);
+	assert_string_equal(config.otlp.headers_file, "/h");
+	assert_string_equal(config.otlp.ca_file, "/c");
+	expect_error("--otlp-endpoint", "collector:4318", "a URL");
+	expect_error("--otlp-endpoint", "grpc://collector:4317", "a URL");
+	expect_error("--otlp-endpoint", "http://", "a URL");
+	expect_error("--otlp-endpoint", "http://user@collector", "without user");
+	expect_error("--otlp-endpoint", "http://collector/?token=x", "query");
+	expect_error("--otlp-endpoint", "http://collector/#x", "fragment");
+	expect_error("--otlp-interval", "0", "1 to 86400");
+	expect_error("--otlp-interval", "86401", "1 to 86400");
+	expect_error("--otlp-interval", "1s", "1 to 86400");
+	expect_error("--otlp-compression", "zstd", "'gzip' or 'none'");
+}
+
 static void test_bad_values(void **state)
 {
 	char long_text[5000];
@@ -339,6 +371,7 @@ int main(void)
 		cmocka_unit_test_setup(test_pod_edges, forget_environment),
 		cmocka_unit_test_setup(test_ui, forget_environment),
 		cmocka_unit_test_setup(test_http, forget_environment),
+		cmocka_unit_test_setup(test_otlp, forget_environment),
 		cmocka_unit_test_setup(test_bad_values, forget_environment),
 		cmocka_unit_test_setup(test_listen, forget_environment),
 		cmocka_unit_test_setup(test_bad_environment_is_named, forget_environment),

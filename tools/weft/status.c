@@ -190,6 +190,25 @@ static void print_source(struct json_object *agent)
 	}
 }
 
+/* Only what is wrong with it. */
+static void print_export(struct json_object *agent)
+{
+	static const char *const signals[] = { "metrics", "logs" };
+	struct json_object *export = json_member(agent, "otlp");
+	size_t i;
+
+	for (i = 0; export && i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct json_object *signal = json_member(export, signals[i]);
+
+		if (!*json_text(signal, "problem"))
+			continue;
+		printf("export    %s to %s, %s waiting: ", signals[i],
+		       json_text(export, "endpoint"), json_text(signal, "waiting"));
+		output_text(json_text(signal, "problem"));
+		putchar('\n');
+	}
+}
+
 static void print_agent(struct json_object *agent)
 {
 	printf("agent     weftd %s on node %s, pid %s, %s\n", json_text(agent, "version"),
@@ -205,6 +224,7 @@ static void print_agent(struct json_object *agent)
 	if (strcmp(json_text(agent, "events_lost"), "0"))
 		printf("events    %s lost because the ring buffer was full\n",
 		       json_text(agent, "events_lost"));
+	print_export(agent);
 }
 
 static void print_finding(struct json_object *finding)

@@ -12,14 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "user/config_http.h"
 #include "user/config_metrics.h"
+#include "user/config_number.h"
 #include "user/config_otlp.h"
+#include "user/config_smi.h"
 
-enum {
-	MAX_ENTRIES_LIMIT = 1 << 24,
-	MAX_HEAD_LEAST = 1024,
-	SECONDS_MAX = 3600,
-};
+enum { MAX_ENTRIES_LIMIT = 1 << 24 };
 
 const char *argp_program_version = "weftd " WEFT_VERSION;
 
@@ -141,7 +140,7 @@ static int set_cgroup(struct config *config, const struct config_option *option,
 	return check_absolute(value, wanted);
 }
 
-static int parse_number(const char *text, unsigned long max, unsigned long *number)
+int config_parse_number(const char *text, unsigned long max, unsigned long *number)
 {
 	char *end;
 
@@ -165,7 +164,8 @@ static int set_listen(struct config *config, const struct config_option *option,
 
 	(void)option;
 	*wanted = "ADDR:PORT or [ADDR]:PORT";
-	if (!colon || strlen(value) >= WEFT_LISTEN_LEN || parse_number(colon + 1, 65535, &port))
+	if (!colon || strlen(value) >= WEFT_LISTEN_LEN ||
+	    config_parse_number(colon + 1, 65535, &port))
 		return -EINVAL;
 	len = (size_t)(colon - value);
 	is_bracketed = len > 2 && value[0] == '[' && value[len - 1] == ']';
@@ -187,61 +187,6 @@ static int set_trust_domain(struct config *config, const struct config_option *o
 	*wanted = "a SPIFFE trust domain such as cluster.local";
 	config->trust_domain = value;
 	return is_name(value, WEFT_NAME_LEN, "-._") ? 0 : -EINVAL;
-}
-
-static int set_tls_certificate(struct config *config, const struct config_option *option,
-			       const char *value, const char **wanted)
-{
-	(void)option;
-	*wanted = "the path of a file";
-	config->tls_certificate = value;
-	return strlen(value) < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-static int set_tls_key(struct config *config, const struct config_option *option, const char *value,
-		       const char **wanted)
-{
-	(void)option;
-	*wanted = "the path of a file";
-	config->tls_key = value;
-	return strlen(value) < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-static int parse_seconds(const char *value, unsigned int *seconds, const char **wanted)
-{
-	unsigned long number = 0;
-	int err = parse_number(value, SECONDS_MAX, &number);
-
-	*wanted = "a number of seconds from 1 to 3600";
-	*seconds = (unsigned int)number;
-	return err;
-}
-
-static int set_prometheus(struct config *config, const struct config_option *option,
-			  const char *value, const char **wanted)
-{
-	size_t length = strlen(value);
-
-	(void)option;
-	*wanted = "http://HOST:PORT or https://..., without a slash at its end";
-	config->prometheus = value;
-	if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
-		return -EINVAL;
-	return value[length - 1] == '/' || length > PATH_MAX ? -EINVAL : 0;
-}
-
-static int set_metrics_window(struct config *config, const struct config_option *option,
-			      const char *value, const char **wanted)
-{
-	(void)option;
-	return parse_seconds(value, &config->metrics_window, wanted);
-}
-
-static int set_metrics_interval(struct config *config, const struct config_option *option,
-				const char *value, const char **wanted)
-{
-	(void)option;
-	return parse_seconds(value, &config->metrics_interval, wanted);
 }
 
 static int set_log_level(struct config *config, const struct config_option *option,
@@ -270,53 +215,6 @@ static int set_pod_edges(struct config *config, const struct config_option *opti
 	return pod_edges_parse(config->few_pod_edges ? "local" : value, &config->pod_edges);
 }
 
-static int set_max_head(struct config *config, const struct config_option *option,
-			const char *value, const char **wanted)
-{
-	unsigned long number;
-
-	(void)option;
-	*wanted = "a number of bytes from 1024 to 65536";
-	if (parse_number(value, WEFT_HTTP_HEAD_MAX, &number) || number < MAX_HEAD_LEAST)
-		return -EINVAL;
-	config->max_head = (uint32_t)number;
-	return 0;
-}
-
-static int set_request_sample(struct config *config, const struct config_option *option,
-			      const char *value, const char **wanted)
-{
-	double percent, sample;
-	char *end;
-
-	(void)option;
-	*wanted = "a percentage from 0 to 100, such as 0.5";
-	if (!isdigit((unsigned char)*value) || value[strspn(value, "0123456789.")])
-		return -EINVAL;
-	percent = strtod(value, &end);
-	if (*end || percent > 100)
-		return -EINVAL;
-	sample = percent / 100 * ((double)UINT32_MAX + 1);
-	/* So rare a share is still one, and all of them are all. */
-	if (percent > 0 && sample < 1)
-		sample = 1;
-	config->request_sample = sample < UINT32_MAX ? (uint32_t)sample : UINT32_MAX;
-	return 0;
-}
-
-static int set_request_path(struct config *config, const struct config_option *option,
-			    const char *value, const char **wanted)
-{
-	unsigned long number = 0;
-
-	(void)option;
-	*wanted = "a number of bytes from 0 to 96";
-	if (strcmp(value, "0") && parse_number(value, WEFT_HTTP_PATH_LEN, &number))
-		return -EINVAL;
-	config->request_path = (uint32_t)number;
-	return 0;
-}
-
 static int set_max_entries(struct config *config, const struct config_option *option,
 			   const char *value, const char **wanted)
 {
@@ -324,7 +222,7 @@ static int set_max_entries(struct config *config, const struct config_option *op
 	size_t i;
 
 	*wanted = "a number from 1 to 16777216";
-	if (parse_number(value, MAX_ENTRIES_LIMIT, &number))
+	if (config_parse_number(value, MAX_ENTRIES_LIMIT, &number))
 		return -EINVAL;
 	for (i = 0; i < 2; i++)
 		if (option->maps[i] != MAP_ID_COUNT)
@@ -377,29 +275,31 @@ static const struct config_option options[] = {
 	OPTION("trust-domain", "NAME", "cluster.local",
 	       "Trust domain of the SPIFFE identities in IdentityBindings", set_trust_domain),
 	OPTION("max-head", "BYTES", "16384",
-	       "Longest head of an HTTP request that rules may allow, 1024 to 65536", set_max_head),
+	       "Longest head of an HTTP request that rules may allow, 1024 to 65536",
+	       config_set_max_head),
 	OPTION("pod-edges", "PODS", "auto",
 	       "Pods that traffic is counted by, others by their workload: all, local (of this "
 	       "node), none; auto: all while the cluster has at most 200",
 	       set_pod_edges),
 	OPTION("request-log-sample", "PERCENT", "0",
 	       "Share of the HTTP requests that become events; denied ones always do",
-	       set_request_sample),
+	       config_set_request_sample),
 	OPTION("request-log-path", "BYTES", "96",
-	       "Bytes of a request's path in an event, 0 to 96; never its query", set_request_path),
+	       "Bytes of a request's path in an event, 0 to 96; never its query",
+	       config_set_request_path),
 	OPTION("prometheus", "URL", NULL,
 	       "With --role metrics: a Prometheus that scrapes the agents, to be asked instead of them",
-	       set_prometheus),
+	       config_set_prometheus),
 	OPTION("metrics-window", "SECONDS", "30",
-	       "With --role metrics: what TrafficMetrics look back on", set_metrics_window),
+	       "With --role metrics: what TrafficMetrics look back on", config_set_metrics_window),
 	OPTION("metrics-interval", "SECONDS", "5",
-	       "With --role metrics: how often the agents are asked", set_metrics_interval),
+	       "With --role metrics: how often the agents are asked", config_set_metrics_interval),
 	OPTION("tls-certificate-file", "FILE", NULL,
 	       "With --role metrics: serving certificate, PEM (default: one is made, and the "
 	       "APIService told to trust it)",
-	       set_tls_certificate),
+	       config_set_tls_certificate),
 	OPTION("tls-key-file", "FILE", NULL, "With --role metrics: its private key, PEM",
-	       set_tls_key),
+	       config_set_tls_key),
 	OPTION("telemetry", "on|off", "on",
 	       "Off: of traffic nothing is counted but verdicts, and no events are sent",
 	       set_telemetry),

@@ -115,7 +115,13 @@ static void test_edges_are_put_together(void **state)
 		{ 300, 1, 80, 2, 2, 6, 60 }, { 300, 2, 80, 1, 0, 3, 0 }, { 301, 1, 80, 0, 1, 0, 0 },
 		{ 302, 2, 80, 1, 1, 2, 20 }, { 302, 2, 81, 0, 1, 0, 0 },
 	};
-	struct requests requests = { counts, 4, 4, buckets, 5, 5 }, empty = { 0 };
+	struct requests requests = {
+		.counts = counts,
+		.count_count = 4,
+		.buckets = buckets,
+		.bucket_count = 5,
+	};
+	struct requests empty = { 0 };
 	struct request_edge edge = { 0 };
 	uint64_t latency;
 	size_t i;

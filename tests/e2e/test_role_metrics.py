@@ -264,6 +264,58 @@ def test_certificates_from_files_are_read_again(role):
     assert role.status(BASE) == 200
 
 
+ENDS = ('source_namespace="shop",source_kind="Deployment",source_workload="web",source_pod="web-1-aaaaa",'
+        'destination_namespace="shop",destination_kind="Deployment",destination_workload="api",'
+        'destination_pod="api-1-%s",destination_port="80"')
+
+
+def scraped(node, requests):
+    """The same as reading(), as weftd's /metrics has it with --metrics-labels all."""
+    ends = ENDS % node
+    lines = ["# TYPE weft_http_requests_total counter",
+             'weft_http_requests_total{%s,method="GET",status_class="2xx"} %d' % (ends, requests),
+             "# TYPE weft_http_request_duration_seconds histogram"]
+    lines += ['weft_http_request_duration_seconds_bucket{%s,le="%s"} %d' % (ends, bound, count)
+              for bound, count in (("0.005046272", 0), ("0.010092544", requests), ("+Inf", requests))]
+    return ("\n".join(lines) + "\n").encode()
+
+
+@contextlib.contextmanager
+def prometheus(folder, targets):
+    port = free_port()
+    (folder / "prometheus.yml").write_text(json.dumps({"scrape_configs": [{
+        "job_name": "weft", "scrape_interval": "500ms", "scrape_timeout": "500ms", "static_configs": [
+            {"targets": ["127.0.0.1:%d" % one], "labels": {"node": name}} for name, one in targets.items()]}]}),
+        encoding="ascii")
+    process = subprocess.Popen(["prometheus", "--config.file=%s/prometheus.yml" % folder, "--storage.tsdb.path=%s/data" %
+                                folder, "--web.listen-address=127.0.0.1:%d" % port], stderr=subprocess.DEVNULL)
+    try:
+        yield "http://127.0.0.1:%d" % port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_from_a_prometheus(role):
+    """A real one, which scrapes the agents; they are not asked themselves."""
+    for name, agent in role.agents.items():
+        agent.answers["/metrics"] = lambda _, name=name: scraped(name, role.counted[name])
+    role.counted.update(n1=10, n2=5)
+    with prometheus(role.folder, {name: agent.port for name, agent in role.agents.items()}) as url:
+        role.start("--prometheus", url)
+        wait_until(lambda: role.get("/namespaces/shop/deployments/api")["window"] != "0s", 20, "a window")
+        role.counted.update(n1=30, n2=6)
+        wait_until(lambda: role.count() == 21, 20, "21 requests")
+        item = role.get("/namespaces/shop/deployments/api")
+    values = {one["name"]: one["value"] for one in item["metrics"]}
+    # spread over the bucket from 5 to 10 ms
+    assert 7200 < int(values["p50_response_latency"][:-1]) < 7900
+    assert not any(path.startswith("/v1") for agent in role.agents.values() for path in agent.asked)
+    # It is gone: nothing is made up, and what was known is of no use after a while.
+    wait_until(lambda: "Prometheus cannot be asked" in role.log(), 10, "a complaint")
+    assert role.status("/readyz") == 200
+
+
 def test_who_may_ask(role):
     make_authority(role.folder, "other")
     make_certificate(role.folder, "stranger", "other")

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "user/utf8.h"
+#include "user/source/utf8.h"
 
 enum {
 	LINE_MAX_LEN = 8192,

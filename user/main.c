@@ -2,10 +2,10 @@
 /* weftd, the agent of weft on one node. */
 #include <stdio.h>
 #include <time.h>
-#include "user/agent.h"
-#include "user/config.h"
+#include "user/agent/agent.h"
+#include "user/config/config.h"
 #include "user/log.h"
-#include "user/smi_role.h"
+#include "user/smi/smi_role.h"
 
 int main(int argc, char **argv)
 {

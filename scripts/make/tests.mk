@@ -49,7 +49,7 @@ $(BUILD)/tests/unit/test_regex_differential: $(BUILD)/obj/tests/unit/regex_re2.o
 $(BUILD)/tests/unit/test_regex_differential: ORACLES := -lre2 -lpcre2-8 -lstdc++
 
 # What the command line draws.
-$(BUILD)/tests/unit/test_graph: $(call objects,$(patsubst %,tools/weft/%.c,graph words canvas layout draw_text draw_dot draw_svg))
+$(BUILD)/tests/unit/test_graph: $(call objects,$(patsubst %,tools/weft/live/%.c,graph words canvas layout draw_text draw_dot draw_svg))
 
 # What end-to-end tests run in pods, each a program of one file. Without sanitizers: not under test.
 E2E_BIN := $(patsubst %.c,$(BUILD)/%,$(filter-out %.bpf.c,$(wildcard tests/e2e/*.c)))
@@ -65,7 +65,7 @@ $(E2E_BPF): $(BUILD)/%.o: %.c
 
 # The reference evaluator for tests in other languages.
 HTTP_REFERENCE := $(BUILD)/tests/http_reference
-$(HTTP_REFERENCE): $(call objects,$(wildcard tests/reference/*.c user/manifest*.c)) $(POLICY_LIB)
+$(HTTP_REFERENCE): $(call objects,$(wildcard tests/reference/*.c user/source/manifest*.c)) $(POLICY_LIB)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm $(LDLIBS_CORE)
@@ -74,7 +74,7 @@ $(call objects,$(wildcard tests/reference/*.c)): CPPFLAGS += -Itests
 # Fuzz targets: clang and libFuzzer over the pure parts only.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
-FUZZ_UNDER_TEST := $(POLICY_SRC) $(wildcard user/manifest*.c)
+FUZZ_UNDER_TEST := $(POLICY_SRC) $(wildcard user/source/manifest*.c)
 FUZZ_SECONDS ?= 300
 $(FUZZ_BIN): $(BUILD)/%: %.c $(FUZZ_UNDER_TEST) $(wildcard policy/*.h tests/unit/*.h bpf/http_run.bpf.h)
 	$(call say,FUZZ,$@)

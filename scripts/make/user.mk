@@ -2,8 +2,8 @@
 # The pure policy library, the loader, the agent, and the command line.
 POLICY_SRC := $(wildcard policy/*.c)
 LOADER_SRC := $(wildcard loader/*.c)
-AGENT_SRC := $(filter-out user/main.c,$(wildcard user/*.c))
-CLI_SRC := $(wildcard tools/weft/*.c)
+AGENT_SRC := $(filter-out user/main.c,$(wildcard user/*.c user/*/*.c))
+CLI_SRC := $(wildcard tools/weft/*.c tools/weft/*/*.c)
 
 POLICY_LIB := $(BUILD)/libpolicy.a
 LOADER_LIB := $(BUILD)/libloader.a
@@ -13,26 +13,26 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 $(POLICY_LIB): $(call objects,$(POLICY_SRC))
 $(LOADER_LIB): $(call objects,$(LOADER_SRC))
-$(AGENT_LIB): $(call objects,$(AGENT_SRC)) $(BUILD)/obj/user/metrics.pb-c.o
+$(AGENT_LIB): $(call objects,$(AGENT_SRC)) $(BUILD)/obj/user/telemetry/metrics.pb-c.o
 $(BUILD)/lib%.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(call objects,$(LOADER_SRC)): | $(BPF_SKEL)
 # The page is part of the agent.
-$(call objects,user/ui_page.c): user/ui/index.html
+$(call objects,user/http/ui_page.c): user/http/ui.html
 
 # The format of Prometheus' protocol buffers, by the compiler of protobuf-c.
-$(BUILD)/user/metrics.pb-c.h: user/metrics.proto
+$(BUILD)/user/telemetry/metrics.pb-c.h: user/telemetry/metrics.proto
 	$(call say,PROTO,$<)
 	@mkdir -p $(@D)
 	$(Q)protoc-c --c_out=$(BUILD) $<
-$(BUILD)/user/metrics.pb-c.c: $(BUILD)/user/metrics.pb-c.h
-$(BUILD)/obj/user/metrics.pb-c.o: $(BUILD)/user/metrics.pb-c.c
+$(BUILD)/user/telemetry/metrics.pb-c.c: $(BUILD)/user/telemetry/metrics.pb-c.h
+$(BUILD)/obj/user/telemetry/metrics.pb-c.o: $(BUILD)/user/telemetry/metrics.pb-c.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c $< -o $@
-$(BUILD)/obj/user/metric_proto.o: $(BUILD)/user/metrics.pb-c.h
+$(BUILD)/obj/user/telemetry/metric_proto.o: $(BUILD)/user/telemetry/metrics.pb-c.h
 
 LDLIBS_BPF := $(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null) -lelf -lz
 LDLIBS_CORE = $(shell $(PKG_CONFIG) --libs $(LIBS_CORE)) $(LDLIBS_BPF)

@@ -17,7 +17,7 @@
 #include "bpf/weft_abi.h"
 #include "duo.h"
 #include "node.h"
-#include "user/netns.h"
+#include "user/node/netns.h"
 #include "weft.skel.h"
 #include "loader/maps.h"
 

@@ -5,7 +5,7 @@
 
 #include "loader/maps.h"
 #include "policy/desired.h"
-#include "user/reconcile.h"
+#include "user/reconcile/reconcile.h"
 
 struct mapset;
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "policy/memory.h"
-#include "user/cgroup_tree.h"
+#include "user/node/cgroup_tree.h"
 
 #define UID "33333333-aaaa-4bbb-8ccc-0123456789ab"
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include "node.h"
 #include "policy/address.h"
-#include "user/hostnet.h"
+#include "user/node/hostnet.h"
 
 static struct hostnet *new_hostnet(void)
 {

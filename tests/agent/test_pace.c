@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "unit/cluster.h"
-#include "user/agent_state.h"
+#include "user/agent/agent_state.h"
 
 struct scene {
 	struct cluster *cluster;

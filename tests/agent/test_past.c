@@ -11,8 +11,8 @@
 #include "tests/agent/mapset.h"
 #include "bpf/http_latency.bpf.h"
 #include "policy/workload.h"
-#include "user/past.h"
-#include "user/traffic.h"
+#include "user/agent/past.h"
+#include "user/traffic/traffic.h"
 
 enum { MINUTE = 60 };
 #define SECOND_NS 1000000000ULL

@@ -17,8 +17,8 @@
 #include <cmocka.h>
 #include "node.h"
 #include "policy/memory.h"
-#include "user/netlink.h"
-#include "user/pods.h"
+#include "user/node/netlink.h"
+#include "user/node/pods.h"
 
 #define UID_A	   "11111111-aaaa-4bbb-8ccc-0123456789ab"
 #define UID_B	   "22222222-aaaa-4bbb-8ccc-0123456789ab"

@@ -68,7 +68,7 @@ static int injected_set_range(const struct maps *maps, enum map_id id, uint32_t 
 #define maps_set       injected_set
 #define maps_delete    injected_delete
 #define maps_set_range injected_set_range
-#include "user/reconcile_write.c"
+#include "user/reconcile/reconcile_write.c"
 #undef maps_set
 #undef maps_delete
 #undef maps_set_range

@@ -15,7 +15,7 @@
 #include "duo.h"
 #include "node.h"
 #include "policy/address.h"
-#include "user/sweep.h"
+#include "user/node/sweep.h"
 #include "weft.skel.h"
 
 enum {

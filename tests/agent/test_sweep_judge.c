@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "tests/agent/mapset.h"
-#include "user/sweep_judge.h"
+#include "user/node/sweep_judge.h"
 
 enum { POD = 310, CLIENT = 311, STRANGER = 312, HTTP_PORT = 80, PLAIN_PORT = 81, CLOSED_PORT = 82 };
 

@@ -7,9 +7,9 @@
 #include "tests/unit/objects.h"
 #include "bpf/http_latency.bpf.h"
 #include "policy/workload.h"
-#include "user/durations.h"
-#include "user/metric_text.h"
-#include "user/telemetry.h"
+#include "user/telemetry/durations.h"
+#include "user/telemetry/metric_text.h"
+#include "user/telemetry/telemetry.h"
 
 enum { WATCH_US = 2100000 };
 

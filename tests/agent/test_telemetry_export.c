@@ -4,7 +4,7 @@
 #include <string.h>
 #include "tests/agent/mapset.h"
 #include "tests/unit/objects.h"
-#include "user/telemetry.h"
+#include "user/telemetry/telemetry.h"
 
 enum { RING = 8192, MANY = 1 << 20 };
 

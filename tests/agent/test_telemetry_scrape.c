@@ -7,9 +7,9 @@
 #include "tests/agent/mapset.h"
 #include "tests/unit/objects.h"
 #include "bpf/http_latency.bpf.h"
-#include "user/durations.h"
-#include "user/metric_text.h"
-#include "user/telemetry.h"
+#include "user/telemetry/durations.h"
+#include "user/telemetry/metric_text.h"
+#include "user/telemetry/telemetry.h"
 
 enum {
 	LABELS = METRIC_LABELS_ALL & ~(METRIC_LABELS_KIND | METRIC_LABELS_POD),

@@ -90,7 +90,7 @@ def test_weftd_page_and_help_name_the_same_variables():
 def test_every_variable_is_documented():
     used = set()
     for folder in ("tools/weft", "tools/playground", "user", "loader"):
-        for path in (TOP / folder).iterdir():
+        for path in (TOP / folder).rglob("*"):
             if path.suffix in (".c", ".py"):
                 used |= set(re.findall(r"getenv\(\"(\w+)\"\)", read(path)))
                 used |= set(re.findall(r"environ(?:\.get\(|\[)\"(WEFT\w*)\"", read(path)))

@@ -13,7 +13,7 @@ import pytest
 
 import browser
 
-PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / "user/ui/index.html"
+PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / "user/http/ui.html"
 HOSTILE = "<img src=x onerror=\"window.intruded=1\">'&amp;</script><script>window.intruded=1</script>"
 PREFIX = "/api/v1/proxy/"
 

@@ -12,7 +12,7 @@
 #include "policy/finding.h"
 #include "policy/store.h"
 #include "policy/syntax.h"
-#include "user/manifest.h"
+#include "user/source/manifest.h"
 
 static void check_object(const struct object *object)
 {

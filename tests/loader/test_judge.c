@@ -9,7 +9,7 @@
 
 #include "loader/judge.h"
 #include "unit/http_differential.h"
-#include "user/reconcile.h"
+#include "user/reconcile/reconcile.h"
 
 enum { CLUSTERS = 25, STREAMS = 40 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "policy/memory.h"
-#include "user/manifest.h"
+#include "user/source/manifest.h"
 
 struct paths {
 	char **items;

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #include "policy/finding.h"
 #include "policy/store.h"
-#include "user/manifest.h"
+#include "user/source/manifest.h"
 
 /* The objects of a text that must parse, as a JSON array. The caller puts it. */
 static inline struct json_object *objects_read(const char *yaml)

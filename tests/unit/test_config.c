@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "user/config.h"
+#include "user/config/config.h"
 
 enum { ARGS_MAX = 8 };
 

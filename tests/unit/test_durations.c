@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "user/durations.h"
-#include "user/metric_text.h"
+#include "user/telemetry/durations.h"
+#include "user/telemetry/metric_text.h"
 
 static char *text_of(const struct durations *durations)
 {

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 #include "policy/memory.h"
 #include "tests/unit/dice.h"
-#include "tools/weft/graph.h"
-#include "tools/weft/layout.h"
+#include "tools/weft/live/graph.h"
+#include "tools/weft/live/layout.h"
 
 enum { NODES_MAX = 26, ROUNDS = 300 };
 

@@ -3,8 +3,8 @@
 #include "objects.h"
 #include "policy/memory.h"
 #include "user/json_text.h"
-#include "user/kube_event.h"
-#include "user/kube_time.h"
+#include "user/kube/kube_event.h"
+#include "user/kube/kube_time.h"
 
 static const char cluster[] =
 	"apiVersion: v1\n"

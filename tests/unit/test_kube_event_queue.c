@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include "policy/memory.h"
-#include "user/kube_event_queue.h"
+#include "user/kube/kube_event_queue.h"
 
 #define S KUBE_EVENT_SECOND
 

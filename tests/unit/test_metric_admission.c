@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "user/metric_admission.h"
+#include "user/telemetry/metric_admission.h"
 
 enum { MOST = 3 };
 

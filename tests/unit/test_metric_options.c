@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bpf/http_latency.bpf.h"
-#include "user/latency_bounds.h"
-#include "user/metric_options.h"
+#include "user/telemetry/latency_bounds.h"
+#include "user/telemetry/metric_options.h"
 
 static void test_labels(void **state)
 {

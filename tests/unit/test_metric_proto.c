@@ -9,9 +9,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bpf/http_latency.bpf.h"
-#include "user/latency_bounds.h"
-#include "user/metric_proto.h"
-#include "user/metrics.pb-c.h"
+#include "user/telemetry/latency_bounds.h"
+#include "user/telemetry/metric_proto.h"
+#include "user/telemetry/metrics.pb-c.h"
 
 enum { FAMILIES = 4 };
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "user/metric_rows.h"
+#include "user/telemetry/metric_rows.h"
 
 static void add(struct metric_rows *rows, const char *value, uint64_t number)
 {

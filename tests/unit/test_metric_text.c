@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "user/metric_text.h"
+#include "user/telemetry/metric_text.h"
 
 static void expect_text(struct metric_text *text, const char *expected)
 {

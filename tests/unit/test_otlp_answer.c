@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "user/otlp_answer.h"
-#include "user/otlp_headers.h"
+#include "user/otlp/otlp_answer.h"
+#include "user/otlp/otlp_headers.h"
 
 static struct otlp_answer read_answer(unsigned int status, const char *body)
 {

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "user/otlp_json.h"
-#include "user/otlp_log.h"
-#include "user/otlp_metric.h"
+#include "user/otlp/otlp_json.h"
+#include "user/otlp/otlp_log.h"
+#include "user/otlp/otlp_metric.h"
 
 enum { AGENT_NS = 5, MAP_NS = 1000000000 };
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-#include "user/otlp_queue.h"
-#include "user/retry.h"
+#include "user/otlp/otlp_queue.h"
+#include "user/http/retry.h"
 
 static struct otlp_body *body_of(const char *text, unsigned int items, uint64_t made_ns)
 {

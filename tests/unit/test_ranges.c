@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "user/ranges.h"
+#include "user/reconcile/ranges.h"
 
 static void test_first_fit(void **state)
 {

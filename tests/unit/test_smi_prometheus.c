@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include "tests/unit/objects.h"
-#include "user/smi_prometheus.h"
+#include "user/smi/smi_prometheus.h"
 
 #define ENDS                                                                                \
 	"'source_namespace':'shop','source_workload':'web','source_kind':'Deployment',"     \

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/unit/objects.h"
-#include "user/smi_query.h"
+#include "user/smi/smi_query.h"
 
 static void test_what_a_path_asks_for(void **state)
 {

@@ -6,7 +6,7 @@
 #include "tests/unit/objects.h"
 #include "bpf/http_latency.bpf.h"
 #include "policy/memory.h"
-#include "user/smi_json.h"
+#include "user/smi/smi_json.h"
 
 /*
  * Two nodes, each a reading before and one after:

@@ -16,7 +16,7 @@
 #include <uv.h>
 #include <cmocka.h>
 #include "user/log.h"
-#include "user/source.h"
+#include "user/source/source.h"
 
 enum { PATH_LEN = 512, WAIT_MS = 5000, SETTLE_MS = 60 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Objects, findings and splits as metrics. */
 #include "tests/unit/objects.h"
-#include "user/metric_text.h"
-#include "user/telemetry_internal.h"
+#include "user/telemetry/metric_text.h"
+#include "user/telemetry/telemetry_internal.h"
 
 #define SPLIT(name, created, more)                                                                \
 	"---\napiVersion: split.smi-spec.io/v1alpha4\nkind: TrafficSplit\nmetadata: {name: " name \

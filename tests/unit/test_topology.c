@@ -4,8 +4,8 @@
 #include "tests/unit/objects.h"
 #include "bpf/http_latency.bpf.h"
 #include "policy/memory.h"
-#include "user/readings.h"
-#include "user/topology.h"
+#include "user/traffic/readings.h"
+#include "user/traffic/topology.h"
 
 /* "namespace/Kind/name/pod"; a plain word is an end without namespace. */
 static const struct traffic_end *end_of(struct traffic *traffic, const char *text)

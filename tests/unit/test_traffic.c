@@ -6,7 +6,7 @@
 #include "tests/unit/objects.h"
 #include "bpf/http_latency.bpf.h"
 #include "policy/memory.h"
-#include "user/traffic.h"
+#include "user/traffic/traffic.h"
 
 static const struct traffic_end *pod_of(struct traffic *traffic, const char *name)
 {

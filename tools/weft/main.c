@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tools/weft/cli.h"
-#include "tools/weft/kubectl.h"
+#include "tools/weft/kubectl/kubectl.h"
 #include "tools/weft/options.h"
 
 static const struct command commands[] = {

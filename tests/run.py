@@ -28,9 +28,10 @@ PYTEST_TIMEOUT_S = 1500
 # the end-to-end tests no clock is close to these.
 APART = {
     "kube": ("test_lifecycle.py", "test_metrics.py", "test_pods.py"),
-    "e2e": ("test_counters_exact.py", "test_http_clients.py", "test_http_corpus.py", "test_http_streams.py", "test_kube_feedback.py",
-            "test_otlp.py", "test_prometheus.py", "test_robust_garbage.py", "test_role_metrics.py",
-            "test_splits_rules.py", "test_verdicts.py", "test_verdicts_raw.py"),
+    "e2e": ("test_counters_exact.py", "test_http_clients.py", "test_http_corpus.py",
+            "test_http_streams.py", "test_kube_feedback.py", "test_otlp.py", "test_prometheus.py",
+            "test_robust_garbage.py", "test_role_metrics.py", "test_splits_rules.py", "test_verdicts.py",
+            "test_verdicts_raw.py"),
 }
 
 

@@ -17,6 +17,9 @@ enum pod_edges { POD_EDGES_NONE = 0, POD_EDGES_LOCAL /* of this node */, POD_EDG
 const char *pod_edges_name(enum pod_edges edges);	      /* "none", "local", "all" */
 int pod_edges_parse(const char *text, enum pod_edges *edges); /* -EINVAL: none of these */
 
+/* What stands for the pods that are gone, where pods are named; no pod is called so. */
+#define WORKLOAD_GONE "(gone)"
+
 struct workload {
 	const char *name_space; /* owned by `names`, as is `name`; "" = no pod */
 	const char *name;	/* "unknown" when nobody knows the number */

@@ -170,14 +170,17 @@ static void test_requests_are_counted(void **state)
 static void test_pods_and_kinds_on_request(void **state)
 {
 	uint32_t pod = workload_number(f.names, "shop", "Deployment", "web", "web", "web-1");
+	struct workload workload;
 	char *text;
 
 	(void)state;
 	put_request(f.web, f.rule, WEFT_HTTP_GET, 2, 10, 1000);
 	put_request(pod, f.rule, WEFT_HTTP_GET, 2, 5, 500);
+	workload_of(f.names, pod, &workload);
+	put_request(workload_past(f.names, &workload), f.rule, WEFT_HTTP_GET, 2, 7, 700);
 	text = metrics();
 	expect_line(text,
-		    "weft_http_requests_total{" EDGE ",method=\"GET\",status_class=\"2xx\"} 15");
+		    "weft_http_requests_total{" EDGE ",method=\"GET\",status_class=\"2xx\"} 22");
 	free(text);
 	f.options.labels = METRIC_LABELS_ALL;
 	text = metrics();
@@ -189,6 +192,7 @@ static void test_pods_and_kinds_on_request(void **state)
 	"\"8080\",traffic_target=\"readers\",route_group=\"routes\",match=\"get\",method="     \
 	"\"GET\",status_class=\"2xx\"} "
 	expect_line(text, SOURCE("web-1") "5");
+	expect_line(text, SOURCE("(gone)") "7");
 	expect_line(text, SOURCE("") "10");
 	free(text);
 }

@@ -377,6 +377,14 @@ def test_the_api_server_does_not_answer(role):
     assert role.status(BASE + "/namespaces/shop/secrets/x") == 404
 
 
+def test_splits_of_an_older_version(role):
+    role.api.answers["/apis/split.smi-spec.io/v1alpha2/trafficsplits"] = {"items": []}
+    role.start()
+    assert role.get("/trafficsplits")["items"] == []
+    role.api.answers["/apis/split.smi-spec.io/v1alpha2/trafficsplits"] = 404
+    assert role.status(BASE + "/trafficsplits") == 404
+
+
 def test_wrong_options(tmp_path):
     def said(*options):
         done = subprocess.run([WEFTD, "--role", *options], capture_output=True, text=True, check=False, timeout=20)

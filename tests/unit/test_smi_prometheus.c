@@ -14,14 +14,19 @@
 	"{'metric':{'__name__':'" name "','instance':'10.0.0.1:9464'," labels \
 	"},'value':[1000.5,'" value "']}"
 
-static struct traffic **read_text(const char *samples, size_t *count, const char **error)
+/* Samples, ended by NULL. */
+static struct traffic **read_samples(const char *const *samples, size_t *count, const char **error)
 {
-	char text[8192], *c;
+	char text[8192] = "{'status':'success','data':{'resultType':'vector','result':[", *c;
 	struct json_object *json;
 	struct traffic **readings;
+	size_t i;
 
-	snprintf(text, sizeof(text),
-		 "{'status':'success','data':{'resultType':'vector','result':[%s]}}", samples);
+	for (i = 0; samples[i]; i++) {
+		strcat(text, i ? "," : "");
+		strcat(text, samples[i]);
+	}
+	strcat(text, "]}}");
 	for (c = text; *c; c++)
 		*c = *c == '\'' ? '"' : *c;
 	json = json_tokener_parse(text);
@@ -40,37 +45,38 @@ static void readings_free(struct traffic **readings, size_t count)
 	free(readings);
 }
 
+#define CONNECTIONS ENDS ",'reporter':'source','service':'api','backend':'api-v1'"
+#define DENIED	    ENDS ",'verdict':'deny','reason':'no_rule','hook':'to_pod','protocol':'tcp'"
+#define WEIGHT(backend) \
+	"'destination_namespace':'shop','service':'api','split':'canary','backend':'" backend "'"
+#define GONE                                                                       \
+	"'source_namespace':'shop','source_workload':'web','source_pod':'(gone)'," \
+	"'destination_namespace':'shop','destination_workload':'api',"             \
+	"'destination_port':'8080','status_class':'2xx'"
+
 static void test_counters(void **state)
 {
+	static const char *const samples[] = {
+		SAMPLE("weft_http_requests_total", ENDS ",'status_class':'2xx','method':'A'", "7"),
+		SAMPLE("weft_http_requests_total", ENDS ",'status_class':'2xx','method':'B'", "3"),
+		SAMPLE("weft_http_requests_total", ENDS ",'status_class':'none'", "2"),
+		SAMPLE("weft_http_requests_total", GONE, "1000"),
+		SAMPLE("weft_tcp_connections_opened_total", CONNECTIONS, "5"),
+		SAMPLE("weft_tcp_connections_closed_total", CONNECTIONS, "4"),
+		SAMPLE("weft_verdicts_total", DENIED, "9"),
+		SAMPLE("weft_verdicts_total", ENDS ",'verdict':'allow','reason':'policy'", "99"),
+		SAMPLE("weft_split_backend_weight", WEIGHT("api-v1"), "90"),
+		SAMPLE("weft_split_backend_weight", WEIGHT("api-v2"), "0.5"),
+		"{'metric':{},'value':[1,'1']}",
+		"7",
+		"{'metric':{'__name__':'weft_http_requests_total','instance':'b','node':'n2'},"
+		"'value':[1,'NaN']}",
+		NULL,
+	};
+	const struct traffic *traffic;
 	const char *error;
 	size_t count;
-	struct traffic **readings = read_text(
-		SAMPLE("weft_http_requests_total", ENDS ",'status_class':'2xx','method':'GET'", "7") "," SAMPLE(
-			"weft_http_requests_total", ENDS ",'status_class':'2xx','method':'POST'",
-			"3") "," SAMPLE("weft_http_requests_total", ENDS ",'status_class':'none'",
-					"2") "," SAMPLE("weft_tcp_connections_opened_total",
-							ENDS
-							",'reporter':'source','service':'api','backend':'api-v1'",
-							"5") "," SAMPLE("weft_tcp_connections_closed_total",
-									ENDS
-									",'reporter':'source','service':'api','backend':'api-v1'",
-									"4") "," SAMPLE("weft_verdicts_total",
-											ENDS
-											",'verdict':'deny','reason':'no_rule','hook':'to_pod','protocol':'tcp'",
-											"9") "," SAMPLE("weft_verdicts_total",
-													ENDS
-													",'verdict':'allow','reason':'policy'",
-													"99") "," SAMPLE("weft_split_backend_weight",
-															 "'destination_namespace':'shop','service':'api','split':'canary',"
-															 "'backend':'api-v1'",
-															 "90") "," SAMPLE("weft_split_backend_weight",
-																	  "'destination_namespace':'shop','service':'api',"
-																	  "'split':'canary','backend':'api-v2'",
-																	  "0.5") ",{'metric':{},'value':[1,'1']},7,"
-																		 "{'metric':{'__name__':'weft_http_requests_total','instance':'b','node':'n2'},"
-																		 "'value':[1,'NaN']}",
-		&count, &error);
-	const struct traffic *traffic;
+	struct traffic **readings = read_samples(samples, &count, &error);
 
 	(void)state;
 	assert_non_null(readings);
@@ -102,15 +108,19 @@ static void test_counters(void **state)
 
 static void test_histograms(void **state)
 {
+	/* any order; nothing below 1 ms, 60 to 5 ms, 40 to 10 ms, all but one */
+	static const char *const samples[] = {
+		BUCKET("+Inf", "101"),
+		BUCKET("0.001015808", "0"),
+		BUCKET("0.010092544", "100"),
+		BUCKET("0.005046272", "60"),
+		NULL,
+	};
+	const struct traffic_requests *requests;
 	const char *error;
 	size_t count, i;
 	uint64_t sum = 0;
-	/* any order; nothing below 1 ms, 60 to 5 ms, 40 to 10 ms, all but one */
-	struct traffic **readings =
-		read_text(BUCKET("+Inf", "101") "," BUCKET("0.001015808", "0") "," BUCKET(
-				  "0.010092544", "100") "," BUCKET("0.005046272", "60"),
-			  &count, &error);
-	const struct traffic_requests *requests;
+	struct traffic **readings = read_samples(samples, &count, &error);
 
 	(void)state;
 	assert_non_null(readings);
@@ -137,6 +147,7 @@ static void test_what_is_no_answer(void **state)
 		"{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[]}}",
 		"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":7}}",
 	};
+	static const char *const none[] = { NULL };
 	struct json_object *json;
 	const char *error;
 	struct traffic **readings;
@@ -149,7 +160,7 @@ static void test_what_is_no_answer(void **state)
 		assert_true(*error);
 		json_object_put(json);
 	}
-	readings = read_text("", &count, &error);
+	readings = read_samples(none, &count, &error);
 	assert_non_null(readings);
 	assert_int_equal(count, 0);
 	assert_false(*error);

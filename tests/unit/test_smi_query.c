@@ -79,14 +79,14 @@ static void expect_list(char *text, const char *expected)
 static void test_where_objects_are(void **state)
 {
 	(void)state;
-	expect_list(smi_query_list(SMI_POD, "", "", "", ""), "/api/v1/pods?limit=500");
-	expect_list(smi_query_list(SMI_NODE, "", "n1", "", ""),
+	expect_list(smi_query_list(SMI_POD, NULL, "", "", "", ""), "/api/v1/pods?limit=500");
+	expect_list(smi_query_list(SMI_NODE, NULL, "", "n1", "", ""),
 		    "/api/v1/nodes?limit=500&fieldSelector=metadata.name%3Dn1");
-	expect_list(smi_query_list(SMI_DEPLOYMENT, "shop", "", "app in (a,b),!c", "t/="),
+	expect_list(smi_query_list(SMI_DEPLOYMENT, NULL, "shop", "", "app in (a,b),!c", "t/="),
 		    "/apis/apps/v1/namespaces/shop/deployments?limit=500&labelSelector="
 		    "app%20in%20%28a%2Cb%29%2C%21c&continue=t%2F%3D");
-	expect_list(smi_query_list(SMI_TRAFFIC_SPLIT, "shop", "", "", ""),
-		    "/apis/split.smi-spec.io/v1alpha4/namespaces/shop/trafficsplits?limit=500");
+	expect_list(smi_query_list(SMI_TRAFFIC_SPLIT, "v1alpha2", "shop", "", "", ""),
+		    "/apis/split.smi-spec.io/v1alpha2/namespaces/shop/trafficsplits?limit=500");
 }
 
 int main(void)

@@ -17,5 +17,5 @@ void end_put(struct json_object *row, const struct names *names, enum end_side s
 	json_put_string(row, keys[side][0], kernel_name(names, WEFT_NAME_WORKLOAD, id, text));
 	workload_of(names, id, &workload);
 	if (*workload.pod || workload.past)
-		json_put_string(row, keys[side][1], workload.past ? "(gone)" : workload.pod);
+		json_put_string(row, keys[side][1], workload.past ? WORKLOAD_GONE : workload.pod);
 }

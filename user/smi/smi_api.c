@@ -29,6 +29,8 @@ struct question {
 	struct kube_ask *ask;
 	struct smi_objects objects;
 	struct json_object **list; /* which of them is being read */
+	const char *const *older;  /* versions to be tried next; NULL or a NULL: none is left */
+	const char *version;	   /* that is tried; NULL = the latest */
 	struct question *next;
 };
 
@@ -165,6 +167,12 @@ static void on_page(void *context, const struct kube_outcome *outcome,
 	const char *token;
 
 	question->ask = NULL;
+	/* Such a kind may be there in an older version. */
+	if (outcome->status == 404 && question->older && *question->older) {
+		question->version = *question->older++;
+		ask(question, "");
+		return;
+	}
 	if (outcome->error[0]) {
 		pass_on(question, outcome);
 		return;
@@ -192,7 +200,7 @@ static void ask(struct question *question, const char *token)
 	struct kube_call call = { .idle_ms = IDLE_MS, .answer_max = PAGE_MAX };
 	char *path;
 
-	path = smi_query_list(of_pods ? SMI_POD : query->kind, query->name_space,
+	path = smi_query_list(of_pods ? SMI_POD : query->kind, question->version, query->name_space,
 			      of_pods ? "" : query->name, of_pods ? "" : question->selector, token);
 	call.path = path;
 	call.accept = query->kind == SMI_SERVICE && !of_pods ? NULL : METADATA;
@@ -211,6 +219,7 @@ static void question_new(struct smi_api *api, const struct server_request *reque
 	question->selector = memory_strdup(selector ? selector : "");
 	question->objects.items = json_object_new_array();
 	question->list = &question->objects.items;
+	question->older = smi_kinds[query->kind].older;
 	question->next = api->questions;
 	api->questions = question;
 	api->question_count++;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "bpf/http_latency.bpf.h"
 #include "policy/memory.h"
-#include "policy/reason.h"
+#include "policy/workload.h"
 #include "user/json_text.h"
 #include "user/traffic/traffic_names.h"
 
@@ -225,6 +225,10 @@ static void take_sample(struct reading *reading, struct json_object *item)
 	/* What a scrape configuration calls node is better than an address. */
 	name = label(&sample, *label(&sample, "node") ? "node" : "instance");
 	if (!(sample.value >= 0) || !*name)
+		return;
+	/* What was counted long ago is added to it at once: not traffic of the moment. */
+	if (!strcmp(label(&sample, "source_pod"), WORKLOAD_GONE) ||
+	    !strcmp(label(&sample, "destination_pod"), WORKLOAD_GONE))
 		return;
 	sample.traffic = instance_of(reading, name, time);
 	sample.source = end_of(&sample, source);

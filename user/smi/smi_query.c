@@ -94,8 +94,8 @@ static char *argument(const char *name, const char *prefix, const char *value)
 	return text;
 }
 
-char *smi_query_list(enum smi_kind kind, const char *name_space, const char *name,
-		     const char *selector, const char *token)
+char *smi_query_list(enum smi_kind kind, const char *version, const char *name_space,
+		     const char *name, const char *selector, const char *token)
 {
 	const struct smi_kind_info *info = &smi_kinds[kind];
 	char *label = argument("labelSelector", "", selector);
@@ -104,8 +104,9 @@ char *smi_query_list(enum smi_kind kind, const char *name_space, const char *nam
 	char *path;
 
 	path = memory_printf("/%s%s/%s%s%s/%s?limit=%d%s%s%s", *info->group ? "apis/" : "api",
-			     info->group, info->version, *name_space ? "/namespaces/" : "",
-			     name_space, info->plural, PAGE_ITEMS, label, field, more);
+			     info->group, version ? version : info->version,
+			     *name_space ? "/namespaces/" : "", name_space, info->plural,
+			     PAGE_ITEMS, label, field, more);
 	free(label);
 	free(field);
 	free(more);

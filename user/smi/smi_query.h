@@ -23,11 +23,12 @@ struct smi_query {
 int smi_query_parse(const char *path, struct smi_query *query);
 
 /*
- * Path and query at the Kubernetes API server for the objects: of a kind in a namespace ("" = all),
+ * Path and query at the Kubernetes API server for the objects: of a kind, in a version of its
+ * group (NULL = the latest), in a namespace ("" = all),
  * the one of that name, or those that the selector takes ("" = all); from `token` on ("" = from the
  * start). The caller frees it.
  */
-char *smi_query_list(enum smi_kind kind, const char *name_space, const char *name,
-		     const char *selector, const char *token);
+char *smi_query_list(enum smi_kind kind, const char *version, const char *name_space,
+		     const char *name, const char *selector, const char *token);
 
 #endif /* WEFT_USER_SMI_QUERY_H */

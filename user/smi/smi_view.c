@@ -8,20 +8,22 @@
 #include "policy/memory.h"
 #include "user/smi/smi_view_internal.h"
 
+static const char *const older_splits[] = { "v1alpha3", "v1alpha2", "v1alpha1", NULL };
+
 const struct smi_kind_info smi_kinds[SMI_KIND_COUNT] = {
-	[SMI_NAMESPACE] = { "namespaces", "Namespace", "", "v1", false },
-	[SMI_NODE] = { "nodes", "Node", "", "v1", false },
-	[SMI_POD] = { "pods", "Pod", "", "v1", true },
+	[SMI_NAMESPACE] = { "namespaces", "Namespace", "", "v1", NULL, false },
+	[SMI_NODE] = { "nodes", "Node", "", "v1", NULL, false },
+	[SMI_POD] = { "pods", "Pod", "", "v1", NULL, true },
 	[SMI_REPLICATION_CONTROLLER] = { "replicationcontrollers", "ReplicationController", "",
-					 "v1", true },
-	[SMI_SERVICE] = { "services", "Service", "", "v1", true },
-	[SMI_DAEMON_SET] = { "daemonsets", "DaemonSet", "apps", "v1", true },
-	[SMI_DEPLOYMENT] = { "deployments", "Deployment", "apps", "v1", true },
-	[SMI_REPLICA_SET] = { "replicasets", "ReplicaSet", "apps", "v1", true },
-	[SMI_STATEFUL_SET] = { "statefulsets", "StatefulSet", "apps", "v1", true },
-	[SMI_JOB] = { "jobs", "Job", "batch", "v1", true },
+					 "v1", NULL, true },
+	[SMI_SERVICE] = { "services", "Service", "", "v1", NULL, true },
+	[SMI_DAEMON_SET] = { "daemonsets", "DaemonSet", "apps", "v1", NULL, true },
+	[SMI_DEPLOYMENT] = { "deployments", "Deployment", "apps", "v1", NULL, true },
+	[SMI_REPLICA_SET] = { "replicasets", "ReplicaSet", "apps", "v1", NULL, true },
+	[SMI_STATEFUL_SET] = { "statefulsets", "StatefulSet", "apps", "v1", NULL, true },
+	[SMI_JOB] = { "jobs", "Job", "batch", "v1", NULL, true },
 	[SMI_TRAFFIC_SPLIT] = { "trafficsplits", "TrafficSplit", "split.smi-spec.io", "v1alpha4",
-				true },
+				older_splits, true },
 };
 
 enum { POD_SUFFIX_LEN = 6 }; /* of a pod that a ReplicaSet makes: "-x7k2p" */

@@ -32,7 +32,9 @@ struct smi_kind_info {
 	const char *plural; /* in paths */
 	const char *kind;
 	const char *group; /* "" = core; of the resource, not of its metrics */
+	/* The latest; older ones that may be served instead, ended by NULL, or NULL. */
 	const char *version;
+	const char *const *older;
 	bool is_namespaced;
 };
 

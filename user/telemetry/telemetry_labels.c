@@ -35,7 +35,8 @@ void telemetry_put_workload(const struct telemetry *telemetry, struct metric_row
 	metric_rows_label(rows, names[side].name_space, workload.name_space);
 	put_label(telemetry, rows, METRIC_LABELS_KIND, names[side].kind, workload.kind);
 	put_label(telemetry, rows, METRIC_LABELS_WORKLOAD, names[side].workload, workload.name);
-	put_label(telemetry, rows, METRIC_LABELS_POD, names[side].pod, workload.pod);
+	put_label(telemetry, rows, METRIC_LABELS_POD, names[side].pod,
+		  workload.past ? WORKLOAD_GONE : workload.pod);
 	put_label(telemetry, rows, METRIC_LABELS_SERVICE_ACCOUNT, names[side].service_account,
 		  workload.service_account);
 }

@@ -16,28 +16,14 @@ struct answering {
 	struct json_object *items;
 };
 
-static struct json_object *member(struct json_object *json, const char *name)
-{
-	struct json_object *value = NULL;
-
-	if (json_object_is_type(json, json_type_object))
-		json_object_object_get_ex(json, name, &value);
-	return value;
-}
-
-static size_t list_length(struct json_object *list)
-{
-	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
-
 static const char *space_of(struct json_object *object)
 {
-	return json_text_of(member(object, "metadata"), "namespace");
+	return json_text_of(json_member_of(object, "metadata"), "namespace");
 }
 
 static const char *name_of(struct json_object *object)
 {
-	return json_text_of(member(object, "metadata"), "name");
+	return json_text_of(json_member_of(object, "metadata"), "name");
 }
 
 /* Every label that the selector names; one without any selects nothing. */
@@ -64,15 +50,16 @@ static int name_compare(const void *a, const void *b)
 /* Names of a service's pods, sorted; they are the objects'. The caller frees the array. */
 static char **pods_of(const struct answering *answering, struct json_object *service, size_t *count)
 {
-	struct json_object *selector = member(member(service, "spec"), "selector"), *pod;
+	struct json_object *selector = json_member_of(json_member_of(service, "spec"), "selector"),
+			   *pod;
 	char **names = NULL;
 	size_t capacity = 0, i, n;
 
 	*count = 0;
-	for (i = 0; i < list_length(answering->objects->pods); i++) {
+	for (i = 0; i < json_length_of(answering->objects->pods); i++) {
 		pod = json_object_array_get_idx(answering->objects->pods, i);
 		if (strcmp(space_of(pod), space_of(service)) ||
-		    !selects(selector, member(member(pod, "metadata"), "labels")))
+		    !selects(selector, json_member_of(json_member_of(pod, "metadata"), "labels")))
 			continue;
 		n = memory_grow(&names, count, &capacity, sizeof(*names));
 		names[n] = (char *)name_of(pod);
@@ -220,7 +207,7 @@ struct json_object *smi_answer(const struct smi_query *query, const char *select
 			       const struct smi_moment *moment)
 {
 	struct answering answering = { query, objects, view, moment, NULL, NULL };
-	size_t i, count = list_length(objects->items);
+	size_t i, count = json_length_of(objects->items);
 
 	if (*query->name && !count)
 		return NULL;

@@ -107,35 +107,21 @@ static void on_ask_timer(uv_timer_t *timer)
 		peer_ask(peer);
 }
 
-static struct json_object *member(struct json_object *json, const char *name)
-{
-	struct json_object *value = NULL;
-
-	if (json_object_is_type(json, json_type_object))
-		json_object_object_get_ex(json, name, &value);
-	return value;
-}
-
-static size_t list_length(struct json_object *list)
-{
-	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
-
 /* The port that is called "metrics"; 0 when the pod has none. */
 static int port_of(struct json_object *pod)
 {
-	struct json_object *containers = member(member(pod, "spec"), "containers");
+	struct json_object *containers = json_member_of(json_member_of(pod, "spec"), "containers");
 	size_t i, p;
 
-	for (i = 0; i < list_length(containers); i++) {
+	for (i = 0; i < json_length_of(containers); i++) {
 		struct json_object *ports =
-			member(json_object_array_get_idx(containers, i), "ports");
+			json_member_of(json_object_array_get_idx(containers, i), "ports");
 
-		for (p = 0; p < list_length(ports); p++) {
+		for (p = 0; p < json_length_of(ports); p++) {
 			struct json_object *port = json_object_array_get_idx(ports, p);
 
 			if (!strcmp(json_text_of(port, "name"), PORT_NAME))
-				return json_object_get_int(member(port, "containerPort"));
+				return json_object_get_int(json_member_of(port, "containerPort"));
 		}
 	}
 	return 0;
@@ -144,7 +130,7 @@ static int port_of(struct json_object *pod)
 /* NULL while it cannot be asked. */
 static char *url_of(struct json_object *pod)
 {
-	const char *address = json_text_of(member(pod, "status"), "podIP");
+	const char *address = json_text_of(json_member_of(pod, "status"), "podIP");
 	int port = port_of(pod);
 
 	if (!*address || port <= 0)
@@ -236,7 +222,7 @@ static void peer_add(struct smi_gather *gather, const char *name, char *url)
 
 static void take_pod(struct smi_gather *gather, struct json_object *pod)
 {
-	const char *name = json_text_of(member(pod, "metadata"), "name");
+	const char *name = json_text_of(json_member_of(pod, "metadata"), "name");
 	char *url = url_of(pod);
 	struct agent_peer *peer = url ? peer_find(gather, name, url) : NULL;
 
@@ -253,7 +239,7 @@ static void take_pod(struct smi_gather *gather, struct json_object *pod)
 static void take_pods(struct smi_gather *gather, struct json_object *items)
 {
 	struct agent_peer **at = &gather->peers, *peer;
-	size_t i, count = list_length(items);
+	size_t i, count = json_length_of(items);
 
 	for (peer = gather->peers; peer; peer = peer->next)
 		peer->found = false;
@@ -279,7 +265,7 @@ static void on_found(void *context, const struct kube_outcome *outcome, struct j
 	gather->find = NULL;
 	kube_problem_set(&gather->problem, outcome->error);
 	if (!*outcome->error)
-		take_pods(gather, member(answer, "items"));
+		take_pods(gather, json_member_of(answer, "items"));
 	uv_timer_start(&gather->find_timer, on_find_timer,
 		       *outcome->error ? FIND_AGAIN_MS : FIND_MS, 0);
 }

@@ -19,14 +19,6 @@ struct parsing {
 	const char *error; /* NULL: none so far */
 };
 
-static struct json_object *member(struct json_object *json, const char *name)
-{
-	struct json_object *value = NULL;
-
-	json_object_object_get_ex(json, name, &value);
-	return value;
-}
-
 static uint64_t number_of(struct json_object *value)
 {
 	return json_object_is_type(value, json_type_int) ? json_object_get_uint64(value) : 0;
@@ -34,19 +26,13 @@ static uint64_t number_of(struct json_object *value)
 
 static uint64_t number(struct json_object *json, const char *name)
 {
-	return number_of(member(json, name));
-}
-
-/* Items of a list; what is no list has none. */
-static size_t list_length(struct json_object *list)
-{
-	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	return number_of(json_member_of(json, name));
 }
 
 static const struct traffic_end *end_at(struct parsing *parsing, struct json_object *json,
 					const char *name)
 {
-	struct json_object *place = member(json, name);
+	struct json_object *place = json_member_of(json, name);
 	int64_t index = json_object_get_int64(place);
 
 	if (json_object_is_type(place, json_type_int) && index >= 0 &&
@@ -93,13 +79,13 @@ static void parse_edge(struct parsing *parsing, struct json_object *json)
 static void parse_buckets(struct parsing *parsing, struct json_object *list,
 			  struct traffic_requests *requests)
 {
-	size_t i, b, count = list_length(list);
+	size_t i, b, count = json_length_of(list);
 	uint64_t bucket, last = 0;
 
 	for (i = 0; i < count; i++) {
 		struct json_object *pair = json_object_array_get_idx(list, i);
 
-		if (list_length(pair) != 2) {
+		if (json_length_of(pair) != 2) {
 			parsing->error = "a bucket that is no pair";
 			return;
 		}
@@ -120,7 +106,7 @@ static void parse_requests(struct parsing *parsing, struct json_object *json)
 {
 	const struct traffic_end *source = end_at(parsing, json, "source");
 	const struct traffic_end *destination = end_at(parsing, json, "destination");
-	struct json_object *counts = member(json, "count");
+	struct json_object *counts = json_member_of(json, "count");
 	struct traffic_requests *requests;
 	size_t i;
 
@@ -130,10 +116,10 @@ static void parse_requests(struct parsing *parsing, struct json_object *json)
 	requests->source = source;
 	requests->destination = destination;
 	requests->port = (uint16_t)number(json, "port");
-	for (i = 0; i < TRAFFIC_STATUS_CLASSES && i < list_length(counts); i++)
+	for (i = 0; i < TRAFFIC_STATUS_CLASSES && i < json_length_of(counts); i++)
 		requests->count[i] = number_of(json_object_array_get_idx(counts, i));
 	requests->latency_ns = number(json, "latency_ns");
-	parse_buckets(parsing, member(json, "buckets"), requests);
+	parse_buckets(parsing, json_member_of(json, "buckets"), requests);
 }
 
 static void parse_denials(struct parsing *parsing, struct json_object *json)
@@ -157,13 +143,13 @@ static void parse_denials(struct parsing *parsing, struct json_object *json)
 static void parse_split(struct parsing *parsing, struct json_object *json)
 {
 	struct weighted_split *split = traffic_add_split(parsing->traffic);
-	struct json_object *backends = member(json, "backends"), *backend;
+	struct json_object *backends = json_member_of(json, "backends"), *backend;
 	size_t i, b;
 
 	split->name_space = memory_strdup(json_text_of(json, "namespace"));
 	split->name = memory_strdup(json_text_of(json, "name"));
 	split->service = memory_strdup(json_text_of(json, "service"));
-	for (i = 0; i < list_length(backends); i++) {
+	for (i = 0; i < json_length_of(backends); i++) {
 		backend = json_object_array_get_idx(backends, i);
 		b = memory_grow(&split->backends, &split->backend_count, &split->backend_capacity,
 				sizeof(*split->backends));
@@ -175,8 +161,8 @@ static void parse_split(struct parsing *parsing, struct json_object *json)
 static void parse_list(struct parsing *parsing, struct json_object *json, const char *name,
 		       void (*parse)(struct parsing *parsing, struct json_object *item))
 {
-	struct json_object *list = member(json, name), *item;
-	size_t i, count = list_length(list);
+	struct json_object *list = json_member_of(json, name), *item;
+	size_t i, count = json_length_of(list);
 
 	if (!json_object_is_type(list, json_type_array))
 		parsing->error = "a list is missing";
@@ -201,8 +187,8 @@ struct traffic *traffic_from_json(struct json_object *json, const char **error)
 		parse_list(&parsing, json, "requests", parse_requests);
 		parse_list(&parsing, json, "denials", parse_denials);
 		parse_list(&parsing, json, "splits", parse_split);
-		parsing.traffic->time = json_object_get_double(member(json, "time"));
-		parsing.traffic->window = json_object_get_double(member(json, "window"));
+		parsing.traffic->time = json_object_get_double(json_member_of(json, "time"));
+		parsing.traffic->window = json_object_get_double(json_member_of(json, "window"));
 		parsing.traffic->findings = number(json, "findings");
 	}
 	free(parsing.ends);

@@ -27,7 +27,7 @@ PYTEST_TIMEOUT_S = 1500
 # Side by side with the others of their folder: clusters are waited for more than they compute, and of
 # the end-to-end tests no clock is close to these.
 APART = {
-    "kube": ("test_feedback.py", "test_lifecycle.py", "test_metrics.py", "test_pods.py"),
+    "kube": ("test_lifecycle.py", "test_metrics.py", "test_pods.py"),
     "e2e": ("test_counters_exact.py", "test_http_clients.py", "test_http_corpus.py",
             "test_http_streams.py", "test_kube_feedback.py", "test_otlp.py", "test_prometheus.py",
             "test_robust_garbage.py", "test_role_metrics.py", "test_splits_rules.py", "test_verdicts.py",

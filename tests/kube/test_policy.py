@@ -74,7 +74,7 @@ def urls(kube, path="/public/x"):
 
 
 def experience(kube, where, *options, path="/public/x"):
-    return {kube.fetch(where, url, *options) for url in urls(kube, path)}
+    return set(kube.fetch_all(where, urls(kube, path), *options))
 
 
 def await_experience(kube, wanted, where="client", *options, path="/public/x"):

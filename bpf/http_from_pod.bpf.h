@@ -12,6 +12,7 @@
 
 #include "http_answer.bpf.h"
 #include "http_count.bpf.h"
+#include "http_memo.bpf.h"
 #include "http_read.bpf.h"
 
 enum http_status {
@@ -27,7 +28,8 @@ struct http_answering {
 	const struct weft_http_arena *arena;
 	const struct weft_local *local;
 	const struct packet *pkt;
-	__u32 flags; /* enum weft_http_answer_flag */
+	struct weft_answer_memo *memo; /* of the answer that begins where the segment does */
+	__u32 flags;		       /* enum weft_http_answer_flag */
 };
 
 static __noinline int http_from_pod_count(struct http_answering *a, __u32 number)
@@ -126,26 +128,46 @@ static __always_inline void http_from_pod_next(struct http_work *work)
 	work->cursor.loaded = 0;
 }
 
+/* Behind the head of an answer. True: the reading is over. */
+static __always_inline bool http_from_pod_go_on(struct http_answering *a)
+{
+	struct http_work *work = &a->read->work;
+	bool over = http_from_pod_head(a);
+
+	if (work->run.section != WEFT_HTTP_CHUNK)
+		http_from_pod_next(work);
+	work->cursor.loaded = 0;
+	if (!http_cursor_load(a->arena, work))
+		a->flags |= WEFT_HTTP_ANSWER_LOST;
+	return over;
+}
+
+/* Bytes of a body, to its end or the segment's. True: the reading is over. */
+static __always_inline bool http_from_pod_body(struct http_answering *a)
+{
+	struct http_read *read = a->read;
+	__u32 at = http_read_at(read);
+	__u64 rest = read->next - (read->offset + at);
+
+	if (rest > read->limit - at) {
+		http_read_jump(read, read->limit);
+		return true;
+	}
+	http_read_jump(read, at + (__u32)rest);
+	if (read->work.run.section == WEFT_HTTP_STATUS) /* complete, all of it */
+		a->flow->answers = a->flow->answers_begun;
+	return false;
+}
+
 static long http_from_pod_step(__u32 index __attribute__((unused)), void *context)
 {
 	struct http_answering *a = context;
 	struct http_read *read = a->read;
 	struct http_work *work = &read->work;
 	__u32 at = http_read_at(read);
-	bool over;
 
-	if (read->next > read->offset + at) { /* a body */
-		__u64 rest = read->next - (read->offset + at);
-
-		if (rest > read->limit - at) {
-			http_read_jump(read, read->limit);
-			return 1;
-		}
-		http_read_jump(read, at + (__u32)rest);
-		if (work->run.section == WEFT_HTTP_STATUS) /* complete, all of it */
-			a->flow->answers = a->flow->answers_begun;
-		return 0;
-	}
+	if (read->next > read->offset + at)
+		return http_from_pod_body(a);
 	if (at >= read->limit)
 		return 1;
 	if (work->pos >= work->filled && http_read_refill(a->skb, read)) {
@@ -156,13 +178,10 @@ static long http_from_pod_step(__u32 index __attribute__((unused)), void *contex
 	case HTTP_MORE:
 		return 0;
 	case HTTP_HEAD:
-		over = http_from_pod_head(a);
-		if (work->run.section != WEFT_HTTP_CHUNK)
-			http_from_pod_next(work);
-		work->cursor.loaded = 0;
-		if (!http_cursor_load(a->arena, work))
-			a->flags |= WEFT_HTTP_ANSWER_LOST;
-		return over;
+		if (a->memo && !read->base)
+			http_memo_keep_answer(work, a->memo);
+		a->memo = NULL;
+		return http_from_pod_go_on(a);
 	case HTTP_DATA:
 		read->next = read->offset + http_read_at(read) + work->run.length;
 		return 0;
@@ -177,6 +196,24 @@ static long http_from_pod_step(__u32 index __attribute__((unused)), void *contex
 	}
 	a->flags |= WEFT_HTTP_ANSWER_LOST;
 	return 1;
+}
+
+/* An answer begins with the segment, and may be known. True: the reading is over. */
+static __noinline bool http_from_pod_recall(struct http_answering *a)
+{
+	struct http_read *read = a->read;
+	struct weft_http_pending pending = http_count_pending(a->flow, a->flow->answers);
+
+	a->memo = http_memo_answer(&read->work.run, pending.rule);
+	if (!a->memo || http_read_refill(a->skb, read) ||
+	    !http_memo_recall(&read->work, a->memo))
+		return false;
+	a->memo = NULL;
+	if (http_from_pod_go_on(a))
+		return true;
+	if (read->next > read->offset + http_read_at(read) && http_from_pod_body(a))
+		return true;
+	return http_read_at(read) >= read->limit;
 }
 
 /* A program to read answers with: those parts are the same in all. */
@@ -200,6 +237,7 @@ static __always_inline int http_from_pod_read(struct http_answering *a, __s64 of
 {
 	struct http_read *read = a->read;
 	struct weft_http_flow *flow = a->flow;
+	bool over = false;
 
 	read->offset = offset;
 	read->limit = a->pkt->payload;
@@ -223,7 +261,11 @@ static __always_inline int http_from_pod_read(struct http_answering *a, __s64 of
 		if (known <= read->limit && read->work.run.section == WEFT_HTTP_STATUS)
 			flow->answers = flow->answers_begun;
 	}
-	bpf_loop(HTTP_READ_STEPS, http_from_pod_step, a, 0);
+	if (read->work.run.section == WEFT_HTTP_STATUS && !read->work.run.state &&
+	    read->next <= read->offset && flow->answer_next <= (__u64)offset)
+		over = http_from_pod_recall(a);
+	if (!over)
+		bpf_loop(HTTP_READ_STEPS, http_from_pod_step, a, 0);
 	if (read->next < read->offset + http_read_at(read))
 		read->next = read->offset + http_read_at(read);
 	flow->answer = read->work.run;

@@ -24,6 +24,7 @@ struct http_read {
 	__u64 key[2];
 	__u64 offset;	/* of the segment's first byte in its stream */
 	__u64 next;	/* see weft_http_flow */
+	__u64 whole;	/* tag of the window, while it and `tag` are where they began; 0 = not known */
 	__u32 payload;	/* where in the packet the segment's bytes begin */
 	__u32 base;	/* the window begins at this byte of the segment */
 	__u32 tag_from; /* first byte of the window that is not in `tag` */
@@ -83,6 +84,7 @@ static __always_inline void http_read_jump(struct http_read *read, __u32 at)
 	read->tag_from = 0;
 	read->work.pos = 0;
 	read->work.filled = 0;
+	read->whole = 0;
 	if (read->tagged)
 		http_tag_begin(&read->tag, read->key);
 }
@@ -99,7 +101,8 @@ __noinline int http_read_refill(struct __sk_buff *skb, struct http_read *read)
 	if (!read)
 		return -1;
 	work = &read->work;
-	if (read->tagged)
+	read->whole = 0;
+	if (read->tagged && work->filled)
 		read->tag_from = http_tag_words(&read->tag, work, read->tag_from, work->filled);
 	else
 		read->tag_from = work->filled;
@@ -195,12 +198,10 @@ static __always_inline bool http_pieces_are_full(const struct weft_http_flow *fl
 }
 
 /* Remembers what was read, up to this offset, as a piece; `tag` 0: a body. */
-__noinline int http_piece_add(struct weft_http_flow *flow, __u64 end, __u64 tag)
+static __always_inline void http_piece_put(struct weft_http_flow *flow, __u64 end, __u64 tag)
 {
 	struct weft_http_piece *piece;
 
-	if (!flow)
-		return 0;
 	if (flow->piece_count >= WEFT_HTTP_PIECES) {
 		/* The oldest goes, and is of interest as long as the server does not have it. */
 		struct weft_http_piece oldest = *http_piece(flow, 0);
@@ -215,6 +216,12 @@ __noinline int http_piece_add(struct weft_http_flow *flow, __u64 end, __u64 tag)
 	piece->end = end;
 	piece->tag = tag;
 	flow->piece_count++;
+}
+
+__noinline int http_piece_add(struct weft_http_flow *flow, __u64 end, __u64 tag)
+{
+	if (flow)
+		http_piece_put(flow, end, tag);
 	return 0;
 }
 
@@ -249,7 +256,7 @@ __noinline int http_pieces_cut(struct weft_http_flow *flow, __u64 end)
 __noinline int http_read_piece(struct weft_http_flow *flow, struct http_read *read)
 {
 	struct http_work *work;
-	__u64 end;
+	__u64 end, tag;
 	__u32 rest;
 
 	if (!flow || !read)
@@ -258,8 +265,13 @@ __noinline int http_read_piece(struct weft_http_flow *flow, struct http_read *re
 	end = read->offset + http_read_at(read);
 	if (end <= http_pieces_end(flow))
 		return 0;
-	rest = http_tag_words(&read->tag, work, read->tag_from, work->pos);
-	http_piece_add(flow, end, http_tag_end(&read->tag, work, rest, work->pos));
+	tag = read->whole;
+	if (!tag || work->pos < work->filled) {
+		rest = http_tag_words(&read->tag, work, read->tag_from, work->pos);
+		tag = http_tag_end(&read->tag, work, rest, work->pos);
+	}
+	http_piece_put(flow, end, tag);
+	read->whole = 0;
 	http_tag_begin(&read->tag, read->key);
 	read->tag_from = work->pos;
 	return 0;

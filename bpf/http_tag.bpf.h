@@ -42,16 +42,9 @@ static __always_inline void http_tag_begin(struct http_tag *tag, const __u64 key
 	tag->length = 0;
 }
 
-/* Hashes the whole words of [from, to) of a window; returns where the rest begins. */
-HTTP_GLOBAL int http_tag_words(struct http_tag *tag, const struct http_work *work, __u32 from,
-			       __u32 to)
+static __always_inline __u32 http_tag_mix(__u64 v[4], const struct http_work *work, __u32 from,
+					  __u32 to)
 {
-	__u64 v[4];
-
-	if (!tag || !work)
-		return 0;
-	for (int i = 0; i < 4; i++)
-		v[i] = tag->v[i];
 	for (int i = 0; i < HTTP_WINDOW / 8; i++) {
 		__u64 word;
 
@@ -62,30 +55,23 @@ HTTP_GLOBAL int http_tag_words(struct http_tag *tag, const struct http_work *wor
 		http_tag_round(v);
 		v[0] ^= word;
 		from += 8;
-		tag->length += 8;
 	}
-	for (int i = 0; i < 4; i++)
-		tag->v[i] = v[i];
 	return from;
 }
 
-/* The tag, never 0, when the last bytes are fewer than eight at `from`. */
-HTTP_GLOBAL __u64 http_tag_end(struct http_tag *tag, const struct http_work *work, __u32 from,
-			       __u32 to)
+/* `length`: bytes before `from`, which are hashed already. */
+static __always_inline __u64 http_tag_finish(__u64 v[4], const struct http_work *work, __u32 from,
+					     __u32 to, __u64 length)
 {
-	__u64 last = 0, v[4];
+	__u64 last = 0;
 
-	if (!tag || !work)
-		return 1;
 	for (int i = 0; i < 7; i++) {
 		if (from >= to)
 			break;
 		last |= (__u64)work->window[from++ & (HTTP_WINDOW - 1)] << i * 8;
-		tag->length++;
+		length++;
 	}
-	last |= tag->length << 56;
-	for (int i = 0; i < 4; i++)
-		v[i] = tag->v[i];
+	last |= length << 56;
 	v[3] ^= last;
 	http_tag_round(v);
 	v[0] ^= last;
@@ -93,6 +79,51 @@ HTTP_GLOBAL __u64 http_tag_end(struct http_tag *tag, const struct http_work *wor
 	for (int i = 0; i < 3; i++)
 		http_tag_round(v);
 	return (v[0] ^ v[1] ^ v[2] ^ v[3]) | 1;
+}
+
+/* Hashes the whole words of [from, to) of a window; returns where the rest begins. */
+HTTP_GLOBAL int http_tag_words(struct http_tag *tag, const struct http_work *work, __u32 from,
+			       __u32 to)
+{
+	__u32 rest;
+	__u64 v[4];
+
+	if (!tag || !work)
+		return 0;
+	for (int i = 0; i < 4; i++)
+		v[i] = tag->v[i];
+	rest = http_tag_mix(v, work, from, to);
+	tag->length += rest - from;
+	for (int i = 0; i < 4; i++)
+		tag->v[i] = v[i];
+	return rest;
+}
+
+/* The tag, never 0, when the last bytes are fewer than eight at `from`. */
+HTTP_GLOBAL __u64 http_tag_end(struct http_tag *tag, const struct http_work *work, __u32 from,
+			       __u32 to)
+{
+	__u64 v[4];
+
+	if (!tag || !work)
+		return 1;
+	for (int i = 0; i < 4; i++)
+		v[i] = tag->v[i];
+	return http_tag_finish(v, work, from, to, tag->length);
+}
+
+/* The tag of a window, by itself; `tag` has just begun, and stays as it is. */
+HTTP_GLOBAL __u64 http_tag_window(const struct http_tag *tag, const struct http_work *work)
+{
+	__u32 rest;
+	__u64 v[4];
+
+	if (!tag || !work)
+		return 1;
+	for (int i = 0; i < 4; i++)
+		v[i] = tag->v[i];
+	rest = http_tag_mix(v, work, 0, work->filled);
+	return http_tag_finish(v, work, rest, work->filled, rest);
 }
 
 #endif /* WEFT_HTTP_TAG_BPF_H */

@@ -13,6 +13,7 @@
 
 #include "checksum.bpf.h"
 #include "http_cut.bpf.h"
+#include "http_memo.bpf.h"
 #include "http_read.bpf.h"
 #include "http_refuse.bpf.h"
 
@@ -73,22 +74,13 @@ static __always_inline bool http_deny_reading(struct http_reading *r, __u32 reas
 	return true;
 }
 
-/* A head is complete. True: the reading is over. */
-static __noinline bool http_to_pod_head(struct http_reading *r)
+/* Remembers a request until it is answered. */
+static __always_inline void http_to_pod_pending(struct http_reading *r, __u8 method, bool upgrade)
 {
 	struct http_read *read = r->read;
-	struct http_work *work = &read->work;
 	struct weft_http_flow *flow = r->flow;
-	struct weft_http_run *run = &work->run;
-	__u32 at = http_read_at(read), reason, waiting;
+	__u32 waiting = read->requests - READ_ONCE(flow->answers);
 
-	reason = http_check_head(work);
-	read->rule = reason ? 0 : http_judge(r->arena, work);
-	if (!reason && !read->rule)
-		reason = WEFT_REASON_NO_HTTP_RULE;
-	if (reason && http_deny_reading(r, reason))
-		return true;
-	waiting = read->requests - READ_ONCE(flow->answers);
 	if (waiting < WEFT_HTTP_PENDING) {
 		struct weft_http_pending *pending =
 			waiting ? &flow->pending[read->requests % WEFT_HTTP_PENDING] : &flow->alone;
@@ -99,10 +91,29 @@ static __noinline bool http_to_pod_head(struct http_reading *r)
 		pending->head_ns = weft_telemetry ? bpf_ktime_get_ns() : 0;
 		pending->rule = read->rule;
 		pending->number = read->requests;
-		pending->method = run->method;
-		pending->upgrade = !!(run->flags & WEFT_HTTP_RUN_UPGRADE);
+		pending->method = method;
+		pending->upgrade = upgrade;
 	}
 	read->requests++;
+}
+
+/* A head is complete. True: the reading is over. */
+static __noinline bool http_to_pod_head(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+	struct http_work *work = &read->work;
+	struct weft_http_flow *flow = r->flow;
+	struct weft_http_run *run = &work->run;
+	__u32 at = http_read_at(read), reason;
+
+	reason = http_check_head(work);
+	read->rule = reason ? 0 : http_judge(r->arena, work);
+	if (!reason && !read->rule)
+		reason = WEFT_REASON_NO_HTTP_RULE;
+	if (reason && http_deny_reading(r, reason))
+		return true;
+	http_to_pod_pending(r, run->method, run->flags & WEFT_HTTP_RUN_UPGRADE);
+	http_memo_keep(read, at);
 	run->flags &= ~WEFT_HTTP_RUN_HEAD;
 	if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
 		return false;
@@ -129,7 +140,7 @@ static __noinline bool http_to_pod_head(struct http_reading *r)
 }
 
 /* The first byte of a request. True: the reading is over. */
-static __noinline bool http_to_pod_start(struct http_reading *r)
+static __always_inline bool http_to_pod_begin(struct http_reading *r)
 {
 	struct http_read *read = r->read;
 	__u32 reason;
@@ -141,8 +152,14 @@ static __noinline bool http_to_pod_start(struct http_reading *r)
 	reason = http_begin(r->pkt, r->local, r->flow, read);
 	if (reason)
 		return http_deny_reading(r, reason);
-	if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
-		return true;
+	return read->phase == WEFT_HTTP_PHASE_OPAQUE;
+}
+
+/* It is to be read. True: the reading is over. */
+static __noinline bool http_to_pod_start(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+
 	http_run_request(&read->work);
 	if (!http_work_begin(r->arena, &read->work))
 		return http_deny_reading(r, WEFT_REASON_HTTP_RULES_CHANGED);
@@ -232,9 +249,7 @@ static long http_to_pod_step(__u32 index __attribute__((unused)), void *context)
 		return 0;
 	}
 	if (work->run.section == WEFT_HTTP_METHOD && !(work->run.flags & WEFT_HTTP_RUN_HEAD)) {
-		if (http_to_pod_start(r))
-			return 1;
-		if (read->phase == WEFT_HTTP_PHASE_OPAQUE)
+		if (http_to_pod_begin(r) || http_to_pod_start(r))
 			return 1;
 	}
 	if (http_to_pod_fill(r))
@@ -300,6 +315,28 @@ static __always_inline void http_to_pod_commit(struct http_reading *r)
 	flow->next = read->next;
 }
 
+/*
+ * Is what is new in the segment a head that was read before? True: the reading is over. Everything
+ * is as if it had been read otherwise, too.
+ */
+static __noinline bool http_to_pod_recall(struct http_reading *r)
+{
+	struct http_read *read = r->read;
+	const struct weft_http_memo *memo;
+
+	if (http_to_pod_begin(r) || http_to_pod_fill(r))
+		return true;
+	memo = http_memo_find(read);
+	if (!memo)
+		return http_to_pod_start(r);
+	read->rule = memo->rule;
+	read->path_at = read->head_at + memo->path_at;
+	read->path_end = read->head_at + memo->path_end;
+	http_to_pod_pending(r, memo->method, false);
+	read->work.pos = read->work.filled;
+	return true;
+}
+
 /* Reads what is new in the segment, from byte `at`. */
 static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u32 at)
 {
@@ -333,7 +370,8 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 		    http_deny_reading(r, WEFT_REASON_HTTP_RULES_CHANGED))
 			return HTTP_RESET;
 	}
-	bpf_loop(HTTP_READ_STEPS, http_to_pod_step, r, 0);
+	if (!http_memo_may(read, at) || !http_to_pod_recall(r))
+		bpf_loop(HTTP_READ_STEPS, http_to_pod_step, r, 0);
 	if (r->denied) {
 		__u32 cut = read->head_at == HTTP_NOWHERE ? at : read->head_at;
 

@@ -244,6 +244,22 @@ struct {
 	__type(value, struct weft_http_more);
 } weft_http_more SEC(".maps") __weak;
 
+/* Heads that were read, to be known again. Writer and reader: TC; the agent forgets them when it
+ * starts, as generations may begin anew then. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEFT_HTTP_MEMOS);
+	__type(key, __u32);
+	__type(value, struct weft_http_memo);
+} weft_http_memo SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEFT_HTTP_ANSWER_MEMOS);
+	__type(key, __u32);
+	__type(value, struct weft_answer_memo);
+} weft_answer_memo SEC(".maps") __weak;
+
 /* Requests by edge, rule, method and status. Writer: TC. Reader: agent. Full: as weft_edge. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);

@@ -323,7 +323,7 @@ static __noinline int to_pod_decide(struct __sk_buff *skb, const struct weft_loc
 	verdict->reason = packet_parse_network(skb, pkt);
 	if (pkt->ethertype == PACKET_ETH_ARP)
 		return TC_PASS;
-	if (!verdict->reason)
+	if (!verdict->reason && !pkt->whole)
 		verdict->reason = packet_parse_transport(skb, pkt);
 	if (!verdict->reason && pkt->proto == IPPROTO_TCP && pkt->fragment == PACKET_WHOLE &&
 	    !packet_is_syn(pkt->tcp_flags) && local->peer.flags & WEFT_PEER_HTTP)
@@ -486,7 +486,8 @@ static __noinline int from_pod_decide(struct __sk_buff *skb, const struct weft_l
 	}
 	if (reason)
 		return from_pod_drop(pkt, local, reason);
-	reason = packet_parse_transport(skb, pkt);
+	if (!pkt->whole)
+		reason = packet_parse_transport(skb, pkt);
 	foreign = source_check_ip(skb, local, pkt, reason);
 	if (foreign)
 		return from_pod_drop(pkt, local, foreign);

@@ -530,6 +530,8 @@ WEFT_ASSERT_SIZE(weft_http_claim, 104);
 WEFT_ASSERT_SIZE(weft_http_key, 36);
 WEFT_ASSERT_SIZE(weft_http_flow, 936);
 WEFT_ASSERT_SIZE(weft_http_more, 4120);
+WEFT_ASSERT_SIZE(weft_http_memo, 32);
+WEFT_ASSERT_SIZE(weft_answer_memo, 536);
 WEFT_ASSERT_SIZE(weft_request_key, 16);
 WEFT_ASSERT_SIZE(weft_request, 16);
 WEFT_ASSERT_SIZE(weft_latency_key, 16);

@@ -52,6 +52,9 @@ enum weft_http_limit {
 	WEFT_HTTP_PENDING = 16,
 	WEFT_HTTP_PATH_LEN = 96, /* of a path in an event */
 	WEFT_HTTP_METHOD_LEN = 16,
+	WEFT_HTTP_MEMOS = 256, /* powers of two */
+	WEFT_HTTP_ANSWER_MEMOS = 64,
+	WEFT_HTTP_MEMO_LEN = 512, /* bytes of a head */
 };
 
 struct weft_http_set {
@@ -335,6 +338,35 @@ struct weft_http_flow {
 	__u32 answer_busy; /* 1: a program reads the server's bytes */
 	__u32 answers_begun;
 	__u8 size_pad[24];
+};
+
+/*
+ * weft_http_memo: a request without a body that was read and allowed, per CPU. The same bytes, to
+ * the same rules, need not be read again. At element tag % WEFT_HTTP_MEMOS.
+ */
+struct weft_http_memo {
+	__u64 tag;	    /* keyed hash of the head's bytes, all of it; 0 = nothing here */
+	__u32 program;	    /* offset in weft_http, of */
+	__u32 generation;   /* this generation */
+	__u32 mask;	    /* weft_policy.mask of its source */
+	__u32 rule;	    /* weft_name id of the one that allows it */
+	__u16 length;	    /* bytes */
+	__u16 path_at;	    /* byte where its target begins */
+	__u16 path_end;	    /* and its path ends */
+	__u8 method;	    /* enum weft_http_method */
+	__u8 pad;
+};
+
+/* weft_answer_memo: the head of an answer that was read, per CPU. */
+struct weft_answer_memo {
+	__u64 length; /* Content-Length */
+	__u32 program;
+	__u32 generation; /* as above */
+	__u16 head;	  /* bytes; 0 = nothing here */
+	__u16 status;
+	__u8 flags; /* enum weft_http_run_flag */
+	__u8 pad[3];
+	__u64 words[WEFT_HTTP_MEMO_LEN / 8]; /* the bytes; of the last word the low ones */
 };
 
 /* weft_request: requests that were let through, per CPU; counted when answered. */

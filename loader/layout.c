@@ -42,6 +42,10 @@ static const struct layout layouts[MAP_ID_COUNT] = {
 	LRU(MAP_HTTP_MORE, weft_http_more, struct weft_http_more_key, struct weft_http_more),
 	PERCPU(MAP_REQUEST, weft_request, struct weft_request_key, struct weft_request),
 	PERCPU(MAP_LATENCY, weft_latency, struct weft_latency_key, struct weft_latency),
+	[MAP_HTTP_MEMO] = { "weft_http_memo", BPF_MAP_TYPE_PERCPU_ARRAY, 4,
+			    sizeof(struct weft_http_memo), LAYOUT_ARRAY, true, false },
+	[MAP_ANSWER_MEMO] = { "weft_answer_memo", BPF_MAP_TYPE_PERCPU_ARRAY, 4,
+			      sizeof(struct weft_answer_memo), LAYOUT_ARRAY, true, false },
 	[MAP_SCRATCH] = { "weft_scratch", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct weft_scratch),
 			  LAYOUT_ARRAY, true, false },
 };

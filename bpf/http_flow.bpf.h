@@ -92,6 +92,7 @@ static __noinline int http_flow_begin(struct weft_http_flow *flow, const struct 
 	flow->forbidden = 0;
 	flow->forbidden_head = 0;
 	flow->busy = 0;
+	flow->epoch = 0;
 	flow->next = 0;
 	flow->denied_ns = 0;
 	flow->pieces_start = 0;

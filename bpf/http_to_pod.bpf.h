@@ -12,6 +12,7 @@
 #define WEFT_HTTP_TO_POD_BPF_H
 
 #include "checksum.bpf.h"
+#include "epoch.bpf.h"
 #include "http_cut.bpf.h"
 #include "http_memo.bpf.h"
 #include "http_read.bpf.h"
@@ -37,6 +38,7 @@ __noinline int http_begin(const struct packet *pkt, const struct weft_local *loc
 	if (!pkt || !local || !flow || !read)
 		return WEFT_REASON_INTERNAL;
 	identity = local->peer.identity;
+	read->epoch = epoch_begin();
 	src = peer_from_addr(&pkt->src);
 	dest = bpf_map_lookup_elem(&weft_dest, &identity);
 	if (dest && dest->http && dest->generation == read->work.run.generation &&
@@ -149,6 +151,8 @@ static __always_inline bool http_to_pod_begin(struct http_reading *r)
 	read->requests_before = read->requests;
 	read->path_at = HTTP_NOWHERE;
 	read->path_end = HTTP_NOWHERE;
+	if (read->work.claim.mask && epoch_stands(read->epoch))
+		return false;
 	reason = http_begin(r->pkt, r->local, r->flow, read);
 	if (reason)
 		return http_deny_reading(r, reason);
@@ -306,6 +310,7 @@ static __always_inline void http_to_pod_commit(struct http_reading *r)
 	struct weft_http_flow *flow = r->flow;
 
 	flow->run = read->work.run;
+	flow->epoch = read->epoch;
 	flow->requests = read->requests;
 	flow->phase = read->phase;
 	if (read->work.run.flags & WEFT_HTTP_RUN_HEAD)
@@ -345,6 +350,7 @@ static __noinline enum http_outcome http_to_pod_read(struct http_reading *r, __u
 	__u32 done;
 
 	read->work.run = flow->run;
+	read->epoch = flow->epoch;
 	read->tagged = 1;
 	if (flow->run.flags & WEFT_HTTP_RUN_HEAD)
 		read->work.claim = flow->claim;

@@ -41,6 +41,23 @@ struct {
 	__type(value, struct weft_local);
 } weft_iface SEC(".maps") __weak;
 
+/* Writer: agent, whenever it has changed one of the maps that this counts. Readers: TC. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} weft_epoch SEC(".maps") __weak;
+
+/* Where each packet begins: a hash table would be a third of what most packets take. Writer and
+ * reader: TC. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEFT_IFACE_COPIES);
+	__type(key, __u32);
+	__type(value, struct weft_iface_copy);
+} weft_iface_copy SEC(".maps") __weak;
+
 /* Local pods by network namespace cookie. Writer: agent. Readers: cgroup programs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -16,6 +16,7 @@
 #include "weft_abi.h"
 #include "addr.bpf.h"
 #include "checksum.bpf.h"
+#include "epoch.bpf.h"
 #include "events.bpf.h"
 #include "fragment.bpf.h"
 #include "http_from_pod.bpf.h"
@@ -362,11 +363,11 @@ SEC("tc")
 int weft_to_pod(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
-	struct weft_local *local;
+	const struct weft_local *local;
 	struct weft_addr src;
 	int flags;
 
-	local = bpf_map_lookup_elem(&weft_iface, &ifindex);
+	local = epoch_find_iface(ifindex);
 	if (!local)
 		return TC_PASS;
 	/* Segments of open connections are read only where HTTP rules may judge them. */
@@ -520,7 +521,7 @@ SEC("tc")
 int weft_from_pod(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
-	struct weft_local *local;
+	const struct weft_local *local;
 	struct weft_addr src;
 	int flags, checksum;
 
@@ -529,7 +530,7 @@ int weft_from_pod(struct __sk_buff *skb)
 		skb->mark = 0;
 		return TC_PASS;
 	}
-	local = bpf_map_lookup_elem(&weft_iface, &ifindex);
+	local = epoch_find_iface(ifindex);
 	if (!local)
 		return TC_PASS;
 	checksum = checksum_place(skb);

@@ -27,6 +27,7 @@ enum weft_abi {
 	WEFT_NAMESPACE_LEN = 64, /* a Kubernetes namespace (63) and its NUL */
 	WEFT_LISTEN_LEN = 72,	 /* "[v6 address]:port" and its NUL */
 	WEFT_ANY_PORT = 0,
+	WEFT_IFACE_COPIES = 256, /* a power of two */
 };
 
 /* Reserved identities and workloads; the agent allocates from WEFT_ID_FIRST. */
@@ -155,6 +156,20 @@ struct weft_local {
 	struct weft_peer peer;
 	__s32 nsid; /* of the pod's network namespace, seen from the node's; -1 = none */
 	struct weft_addr addr[2]; /* the pod's own addresses, ::ffff:v4 first; all-zero = none */
+};
+
+/*
+ * weft_epoch: changes of weft_ident, weft_iface, weft_dest and weft_policy so far; counted after
+ * each. What a program has found there holds as long as this stands still, if it was read before.
+ * 0 = nobody counts: then nothing is kept.
+ */
+
+/* weft_iface_copy: an entry of weft_iface, per CPU, at element ifindex % WEFT_IFACE_COPIES. */
+struct weft_iface_copy {
+	__u64 epoch; /* 0 = nothing here */
+	__u32 ifindex;
+	struct weft_local local;
+	__u32 pad;
 };
 
 /*
@@ -497,6 +512,7 @@ WEFT_ASSERT_SIZE(weft_peer, 12);
 WEFT_ASSERT_SIZE(weft_local, 48);
 WEFT_ASSERT_SIZE(weft_dest, 16);
 WEFT_ASSERT_SIZE(weft_policy_key, 16);
+WEFT_ASSERT_SIZE(weft_iface_copy, 64);
 WEFT_ASSERT_SIZE(weft_policy, 8);
 WEFT_ASSERT_SIZE(weft_service_key, 20);
 WEFT_ASSERT_SIZE(weft_service, 24);

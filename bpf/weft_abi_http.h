@@ -324,6 +324,7 @@ struct weft_http_flow {
 	/* towards the pod */
 	struct weft_http_claim claim;
 	struct weft_http_run run;
+	__u64 epoch;	    /* weft_epoch when claim.mask and run.program were looked up */
 	__u64 pieces_start; /* where the first of `pieces` begins */
 	__u32 busy;	    /* 1: a program reads the client's bytes */
 	__u16 piece_first;  /* pieces[n % WEFT_HTTP_PIECES] is the oldest */
@@ -337,7 +338,7 @@ struct weft_http_flow {
 	__u64 answer_next; /* next byte of the answers to read */
 	__u32 answer_busy; /* 1: a program reads the server's bytes */
 	__u32 answers_begun;
-	__u8 size_pad[24];
+	__u8 size_pad[16];
 };
 
 /*

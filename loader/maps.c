@@ -128,9 +128,31 @@ fail:
 	return err;
 }
 
+/* Do programs keep what they have found there? See weft_epoch. */
+static bool maps_is_kept(enum map_id id)
+{
+	return id == MAP_IDENT || id == MAP_IFACE || id == MAP_DEST || id == MAP_POLICY;
+}
+
+int maps_touch(const struct maps *maps)
+{
+	uint32_t key = 0;
+	uint64_t epoch;
+	int err = bpf_map_lookup_elem(maps->fds[MAP_EPOCH], &key, &epoch);
+
+	if (err)
+		return err;
+	epoch++;
+	/* What was changed is to be seen before it is said. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return bpf_map_update_elem(maps->fds[MAP_EPOCH], &key, &epoch, BPF_ANY);
+}
+
 int maps_set(const struct maps *maps, enum map_id id, const void *key, const void *value)
 {
-	return bpf_map_update_elem(maps->fds[id], key, value, BPF_ANY);
+	int err = bpf_map_update_elem(maps->fds[id], key, value, BPF_ANY);
+
+	return err || !maps_is_kept(id) ? err : maps_touch(maps);
 }
 
 int maps_get(const struct maps *maps, enum map_id id, const void *key, void *value)
@@ -140,7 +162,9 @@ int maps_get(const struct maps *maps, enum map_id id, const void *key, void *val
 
 int maps_delete(const struct maps *maps, enum map_id id, const void *key)
 {
-	return bpf_map_delete_elem(maps->fds[id], key);
+	int err = bpf_map_delete_elem(maps->fds[id], key);
+
+	return err || !maps_is_kept(id) ? err : maps_touch(maps);
 }
 
 static size_t maps_value_size(const struct maps *maps, const struct layout *layout)

@@ -15,6 +15,8 @@ enum map_id {
 	MAP_CONFIG,
 	MAP_IDENT,
 	MAP_IFACE,
+	MAP_EPOCH,
+	MAP_IFACE_COPY,
 	MAP_NETNS,
 	MAP_DEST,
 	MAP_POLICY,
@@ -82,6 +84,13 @@ void maps_close(struct maps *maps);
 int maps_set(const struct maps *maps, enum map_id id, const void *key, const void *value);
 int maps_get(const struct maps *maps, enum map_id id, const void *key, void *value);
 int maps_delete(const struct maps *maps, enum map_id id, const void *key);
+
+/*
+ * Counts up weft_epoch: programs look up anew what they have kept of other maps. maps_set() and
+ * maps_delete() do it where it is due; an agent does when it begins, as another one may have been
+ * killed between a change and this.
+ */
+int maps_touch(const struct maps *maps);
 
 /*
  * Calls back for every entry (hash maps; safe against concurrent change: an entry may be

@@ -174,6 +174,27 @@ static size_t maps_value_size(const struct maps *maps, const struct layout *layo
 	return (layout->value_size + 7) / 8 * 8 * (size_t)maps->cpus;
 }
 
+static int maps_zero(const struct maps *maps, enum map_id id)
+{
+	uint32_t index, count = maps_max_entries(maps, id);
+	void *zero = calloc(1, maps_value_size(maps, layout_get(id)));
+	int err = zero ? 0 : -ENOMEM;
+
+	for (index = 0; !err && index < count; index++)
+		err = maps_set(maps, id, &index, zero);
+	free(zero);
+	return err;
+}
+
+int maps_forget(const struct maps *maps)
+{
+	int err = maps_zero(maps, MAP_HTTP_MEMO);
+
+	if (!err)
+		err = maps_zero(maps, MAP_ANSWER_MEMO);
+	return err ? err : maps_touch(maps);
+}
+
 static int maps_each_element(const struct maps *maps, enum map_id id,
 			     int (*callback)(const void *key, const void *value, void *context),
 			     void *context)

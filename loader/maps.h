@@ -87,10 +87,16 @@ int maps_delete(const struct maps *maps, enum map_id id, const void *key);
 
 /*
  * Counts up weft_epoch: programs look up anew what they have kept of other maps. maps_set() and
- * maps_delete() do it where it is due; an agent does when it begins, as another one may have been
- * killed between a change and this.
+ * maps_delete() do it where it is due.
  */
 int maps_touch(const struct maps *maps);
+
+/*
+ * Programs forget what they have kept of other maps, and the heads that they know. For an agent
+ * that begins: another one may have been killed between a change and maps_touch(), and generations
+ * that are in no map any more may be given again.
+ */
+int maps_forget(const struct maps *maps);
 
 /*
  * Calls back for every entry (hash maps; safe against concurrent change: an entry may be

@@ -477,6 +477,32 @@ static void test_names_of_rules_in_use_stay(void **state)
 	close_all(&f);
 }
 
+/*
+ * An agent that was killed between a change and its epoch, or whose generations are in no map any
+ * more: the next one has the programs look, and read, anew.
+ */
+static void test_a_restart_makes_programs_forget(void **state)
+{
+	struct weft_http_memo memos[256] = {};
+	uint64_t before, after;
+	uint32_t key = 0;
+	struct fixture f;
+
+	(void)state;
+	open_all(&f);
+	assert_in_range(f.maps->cpus, 1, 256);
+	memos[0].tag = 1;
+	assert_int_equal(maps_set(f.maps, MAP_HTTP_MEMO, &key, memos), 0);
+	assert_int_equal(maps_get(f.maps, MAP_EPOCH, &key, &before), 0);
+	stop(&f);
+	start(&f);
+	assert_int_equal(maps_get(f.maps, MAP_EPOCH, &key, &after), 0);
+	assert_true(after > before);
+	assert_int_equal(maps_get(f.maps, MAP_HTTP_MEMO, &key, memos), 0);
+	assert_int_equal(memos[0].tag, 0);
+	close_all(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_interfaces_are_told),
 		cmocka_unit_test(test_no_moment_without_a_program),
 		cmocka_unit_test(test_names_of_rules_in_use_stay),
+		cmocka_unit_test(test_a_restart_makes_programs_forget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,81 @@ static void sets_and_deletes(void **state)
 	assert_true(maps_fd(maps, MAP_SOCK) >= 0);
 }
 
+static uint64_t epoch(const struct maps *maps)
+{
+	uint64_t value = 0;
+	uint32_t key = 0;
+
+	assert_int_equal(maps_get(maps, MAP_EPOCH, &key, &value), 0);
+	return value;
+}
+
+/* Changes of what programs keep are counted after they were made; others are not. */
+static void counts_changes(void **state)
+{
+	const struct maps *maps = loader_maps(place_open(*state));
+	static const struct weft_addr addr = { { 253 } };
+	static const struct weft_policy policy;
+	static const struct weft_local local;
+	static const struct weft_dest dest;
+	static const struct weft_name name;
+	static const struct weft_peer peer;
+	static const struct weft_name_key name_key = { 1, 300 };
+	static const struct weft_policy_key policy_key = { 300, 1, 301, 80, 6, 0 };
+	static const uint32_t number = 300;
+	static const struct {
+		enum map_id id;
+		const void *key, *value;
+		unsigned int counts;
+	} cases[] = {
+		{ MAP_IDENT, &addr, &peer, 1 },
+		{ MAP_IFACE, &number, &local, 1 },
+		{ MAP_DEST, &number, &dest, 1 },
+		{ MAP_POLICY, &policy_key, &policy, 1 },
+		{ MAP_NAME, &name_key, &name, 0 },
+	};
+	uint64_t before;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		before = epoch(maps);
+		assert_int_equal(maps_set(maps, cases[i].id, cases[i].key, cases[i].value), 0);
+		assert_int_equal(epoch(maps), before + cases[i].counts);
+		assert_int_equal(maps_delete(maps, cases[i].id, cases[i].key), 0);
+		assert_int_equal(epoch(maps), before + 2 * cases[i].counts);
+		assert_int_equal(maps_delete(maps, cases[i].id, cases[i].key), -ENOENT);
+		assert_int_equal(epoch(maps), before + 2 * cases[i].counts);
+	}
+}
+
+static int finds_none(const void *key, const void *value, void *context)
+{
+	const struct weft_http_memo *memos = value;
+	const struct maps *maps = context;
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < maps->cpus; cpu++)
+		if (memos[cpu].tag)
+			fail_msg("element %u is not forgotten", *(const uint32_t *)key);
+	return 0;
+}
+
+static void forgets_what_programs_keep(void **state)
+{
+	struct maps *maps = loader_maps(place_open(*state));
+	struct weft_http_memo *memos = calloc(maps->cpus, sizeof(*memos));
+	uint64_t before = epoch(maps);
+	uint32_t key = WEFT_HTTP_MEMOS - 1;
+
+	assert_non_null(memos);
+	memos[maps->cpus - 1].tag = 1;
+	assert_int_equal(maps_set(maps, MAP_HTTP_MEMO, &key, memos), 0);
+	assert_int_equal(maps_forget(maps), 0);
+	assert_int_equal(maps_each(maps, MAP_HTTP_MEMO, finds_none, maps), 0);
+	assert_int_equal(epoch(maps), before + 1);
+	free(memos);
+}
+
 static void tells_when_full(void **state)
 {
 	struct place *at = *state;
@@ -335,6 +410,8 @@ int main(void)
 {
 	struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sets_and_deletes, setup, teardown),
+		cmocka_unit_test_setup_teardown(counts_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(forgets_what_programs_keep, setup, teardown),
 		cmocka_unit_test_setup_teardown(tells_when_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(knows_since_when, setup, teardown),
 		cmocka_unit_test_setup_teardown(walks_all_entries, setup, teardown),

@@ -13,9 +13,13 @@ BODY = ("weft measures a kilobyte. " * 40)[:1024]
 # curl's exit code when --max-time is over, which is how an upload ends here.
 CURL_TIMED_OUT = 28
 
-Work = collections.namedtuple("Work", "name kind connections close")
+# `script`: what wrk runs. By wrk-fresh.lua hardly a request's head comes twice; otherwise all are
+# the same.
+Work = collections.namedtuple("Work", "name kind connections close script",
+                              defaults=("wrk-report.lua",))
 WORKS = {work.name: work for work in (
     Work("http-keepalive-64", "http", 64, False),
+    Work("http-fresh-64", "http", 64, False, "wrk-fresh.lua"),
     Work("http-keepalive-1", "http", 1, False),
     Work("http-close-64", "http", 64, True),
     Work("http-close-1", "http", 1, True),
@@ -39,7 +43,7 @@ def command(work, addresses, seconds, folder, request=(rules.GET_PATH, ())):
                 "--upload-file", f"{folder}/endless", f"http://{sink}{rules.UPLOAD_PATH}"]
     path, more = (rules.BLOB_PATH, ()) if work.kind == "download" else request
     argv = ["wrk", "--threads", "1", "--connections", str(work.connections), "--timeout", "5s",
-            "--duration", f"{seconds}s", "--latency", "--script", str(HERE / "wrk-report.lua")]
+            "--duration", f"{seconds}s", "--latency", "--script", str(HERE / work.script)]
     for one in (header, *more, *(["Connection: close"] if work.close else [])):
         argv += ["--header", one]
     return argv + [f"http://{http}{path}"]

@@ -84,7 +84,9 @@ int reconcile_new(const struct maps *maps, struct names *names, struct reconcile
 
 	reconcile->maps = maps;
 	rows_init_all(&reconcile->peers, &reconcile->interfaces, &reconcile->namespaces);
-	err = applied_names_load(&reconcile->names, names, maps);
+	err = maps_forget(maps);
+	if (!err)
+		err = applied_names_load(&reconcile->names, names, maps);
 	if (!err)
 		err = applied_policy_load(&reconcile->policy, maps);
 	if (!err)

@@ -82,6 +82,7 @@ static __noinline int http_to_pod_end(struct http_reading *r, bool forbidden)
 								   HTTP_ANSWER_LEN;
 	flow->denied_reason = r->reason;
 	flow->forbidden = forbidden;
+	flow->forbidden_seq = r->pkt->ack_seq;
 	flow->forbidden_head = length == HTTP_ANSWER_HEAD_LEN;
 	flow->phase = WEFT_HTTP_PHASE_DENIED;
 	return http_answer_end(r->skb, r->pkt, length);
@@ -113,14 +114,15 @@ static __always_inline enum http_outcome http_to_pod_refuse(struct http_reading 
 
 /*
  * A refused client goes on, other than by a reset: it may not have got the 403, and it may still be
- * sending. What it sends is acknowledged and dropped, so that it comes to read the answer.
+ * sending. What it sends is acknowledged and dropped, so that it comes to read the answer. It may
+ * also have got something of the server that was on its way at that moment.
  */
 static __noinline int http_to_pod_denied(struct __sk_buff *skb, const struct packet *pkt,
 					 const struct weft_http_flow *flow)
 {
-	__u64 server_next = READ_ONCE(flow->server_next);
-	__u32 begin = http_flow_server_seq(flow, server_next), length;
+	__u32 length = flow->forbidden_head ? HTTP_ANSWER_HEAD_LEN : HTTP_ANSWER_LEN;
 	struct http_answer answer = {
+		.seq = pkt->ack_seq,
 		.ack_seq = pkt->seq + pkt->payload + !!(pkt->tcp_flags & PACKET_TCP_FIN),
 		.flags = HTTP_ANSWER_ACK,
 		.back = true,
@@ -128,16 +130,11 @@ static __noinline int http_to_pod_denied(struct __sk_buff *skb, const struct pac
 
 	if (!pkt->plain || (!pkt->payload && !(pkt->tcp_flags & PACKET_TCP_FIN)))
 		return TC_DROP;
-	length = flow->forbidden_head ? HTTP_ANSWER_HEAD_LEN : HTTP_ANSWER_LEN;
-	if (!flow->forbidden) {
-		answer.seq = pkt->ack_seq;
-		answer.flags = HTTP_ANSWER_RST | HTTP_ANSWER_ACK;
-	} else if (pkt->ack_seq == begin) {
-		answer.seq = begin;
+	if (flow->forbidden && pkt->ack_seq == flow->forbidden_seq) {
 		answer.length = length;
 		answer.flags |= HTTP_ANSWER_PSH | HTTP_ANSWER_FIN;
-	} else {
-		answer.seq = begin + length + 1;
+	} else if (!flow->forbidden || pkt->ack_seq != flow->forbidden_seq + length + 1) {
+		answer.flags |= HTTP_ANSWER_RST;
 	}
 	if (http_answer_write(skb, pkt, &answer))
 		return TC_DROP;

@@ -318,7 +318,7 @@ struct weft_http_flow {
 	__u32 path_len;	    /* bytes in `path` */
 	__u64 denied_ns;    /* since when a denied request waits for earlier answers; 0 = none */
 	__u32 pieces_epoch; /* of what weft_http_more has; another one: nothing of it counts */
-	__u32 line_pad;
+	__u32 forbidden_seq; /* where the 403 stands */
 	/* request n is at n % WEFT_HTTP_PENDING unless it is `alone`, or too many are waiting */
 	struct weft_http_pending pending[WEFT_HTTP_PENDING];
 	/* towards the pod */

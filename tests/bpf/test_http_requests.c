@@ -235,6 +235,35 @@ static void test_after_the_403(void **state)
 	assert_int_equal(play_denials(play, WEFT_REASON_NO_HTTP_RULE), 1);
 }
 
+/*
+ * The server answered what it had of a denied request while it was refused, on another CPU: when the
+ * client took that, no 403 comes behind it.
+ */
+static void test_answered_while_refused(void **state)
+{
+	struct play *play = play_require(state);
+	struct weft_http_flow flow;
+	__u32 forbidden;
+
+	play_open(play);
+	assert_int_equal(play_tries(play, DENIED), PLAY_FORBIDDEN);
+	forbidden = play->client.len + 1;
+	flow = play_flow(play);
+	flow.server_next += strlen(OK);
+	play_store(play, &flow);
+	play->client_has = forbidden; /* the 403 was first */
+	assert_int_equal(play_tries(play, DENIED), PLAY_ANSWERED);
+	assert_int_equal(play->out.flags, ACK);
+	play->client_has = 0; /* neither has come yet */
+	assert_int_equal(play_tries(play, DENIED), PLAY_ANSWERED);
+	assert_int_equal(play->out.flags, ACK | PSH | FIN);
+	assert_int_equal(play->out.seq, play->server_isn + 1);
+	play->client_has = strlen(OK); /* the server was */
+	assert_int_equal(play_tries(play, DENIED), PLAY_ANSWERED);
+	assert_int_equal(play->out.flags, ACK | RST);
+	assert_int_equal(play->out.seq, play->server_isn + 1 + play->client_has);
+}
+
 static void test_head_has_no_body(void **state)
 {
 	struct play *play = play_require(state);
@@ -406,6 +435,7 @@ static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_cut_anywhere),
 	PLAY_TESTS(test_patience),
 	PLAY_TESTS(test_after_the_403),
+	PLAY_TESTS(test_answered_while_refused),
 	PLAY_TESTS(test_head_has_no_body),
 	PLAY_TESTS(test_malformed),
 	PLAY_TESTS(test_headers),

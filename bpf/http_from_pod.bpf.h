@@ -289,7 +289,9 @@ static __always_inline int http_from_pod_data(struct http_answering *a)
 	    flow->answer_flags & (WEFT_HTTP_ANSWER_LOST | WEFT_HTTP_ANSWER_UNTIL_CLOSE |
 				  WEFT_HTTP_ANSWER_UPGRADED))
 		return 0;
-	if (end <= (__s64)flow->answer_next && flow->answer.section != WEFT_HTTP_STATUS)
+	/* Within a body; behind its last byte it is complete. */
+	if (end < (__s64)flow->answer_next ||
+	    (end == (__s64)flow->answer_next && flow->answer.section != WEFT_HTTP_STATUS))
 		return 0;
 	if (offset > (__s64)flow->answer_next)
 		a->flags |= WEFT_HTTP_ANSWER_LOST;

@@ -264,6 +264,13 @@ static __always_inline enum http_event http_step(const struct weft_http_arena *a
 {
 	int event = http_scan(arena, work);
 
+	/* The way back to the caller, and here again, takes as long as twenty bytes. */
+	for (int i = 0; i < HTTP_SCANS; i++) {
+		if (event != HTTP_MORE || work->cursor.lane || work->cursor.flags ||
+		    work->pos >= work->filled)
+			break;
+		event = http_scan(arena, work);
+	}
 	if (event < 0)
 		return http_deny(work, WEFT_REASON_INTERNAL);
 	if (work->cursor.lane || work->cursor.flags)

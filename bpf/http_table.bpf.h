@@ -22,6 +22,7 @@
 enum http_number {
 	HTTP_WINDOW = 512,	 /* bytes */
 	HTTP_SCAN = 64,		 /* bytes that one scan reads one by one */
+	HTTP_SCANS = 4,		 /* scans in a row */
 	HTTP_LENGTH_DIGITS = 18, /* of Content-Length */
 	HTTP_SIZE_DIGITS = 16,	 /* of a chunk's size */
 };
@@ -119,14 +120,9 @@ http_program(const struct weft_http_arena *arena, const struct weft_http_run *ru
 static __always_inline const struct weft_http_section *
 http_section(const struct weft_http_arena *arena, const struct http_work *work, __u8 section)
 {
-	const struct weft_http_program *program;
-
-	program = http_at(arena, work->run.program, sizeof(*program));
-	if (!program || section >= program->section_count)
+	if (section >= work->section_count)
 		return NULL;
-	return http_at(arena,
-		       (__u64)work->run.program + program->sections +
-			       section * sizeof(struct weft_http_section),
+	return http_at(arena, (__u64)work->sections + section * sizeof(struct weft_http_section),
 		       sizeof(struct weft_http_section));
 }
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a byte of a request's head costs in the kernel: the programs' run time with long heads
 compared with that for short ones. The client's and the server's own work on the head is in
-neither."""
+neither. Heads that come again are not read: here hardly one does."""
 import collections
 
 import programs
 from series import SERIES
 from works import WORKS
 
-WORK = "http-keepalive-64"
+WORK = "http-fresh-64"
 # More than a thousand bytes, and with all the rest less than nginx's and haproxy's buffers.
 LENGTH = 2000
 ASSET = "/assets/"

@@ -27,7 +27,7 @@ def _ratios():
     yield Ratio("http-keepalive-64", "weft-http", "weft-http-quiet", CPU, LIMIT_TELEMETRY)
     yield Ratio("bulk-up", "weft-http", "direct", CPU_BULK, 1.03)
     yield Ratio("bulk-down", "weft-http", "direct", CPU_BULK, 1.03)
-    for work in ("http-keepalive-64", "http-keepalive-1"):
+    for work in ("http-keepalive-64", "http-fresh-64", "http-keepalive-1"):
         yield Ratio(work, "weft-http-256", "weft-http-4", CPU, 1.1)
 
 

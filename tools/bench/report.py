@@ -254,6 +254,9 @@ def render(report):
               "requests or by 10^9 bytes.",
               "- CPU that \"went to neither pods nor agents\" leaves softirq threads out; some of it is "
               "the bench itself and what ticks cannot tell apart.",
+              "- weft knows a request's head again that comes byte by byte the same, which is what "
+              "most works send. In http-fresh-64 hardly a head comes twice: paths and a header "
+              "differ.",
               "- A lone connection has client and server on one core, else the scheduler is "
               "measured. 64 connections and bulk have a core for each.",
               "- wrk's latency begins when the request is sent: with `close` it leaves the "

@@ -4,6 +4,7 @@ import collections
 
 import rules
 
+RULE_WORKS = ("http-keepalive-64", "http-fresh-64", "http-keepalive-1")
 PEER_WORKS = ("http-keepalive-64", "http-keepalive-1", "http-close-64", "bulk-up", "bulk-down")
 
 # The playground that series share: its agents' arguments, or None for no agents; the HTTP rules in
@@ -35,8 +36,8 @@ SERIES = {
     "weft-l4": Series("weft", "pod", None),
     "weft-split": Series("weft", "service", None),
     "weft-http": Series("http", "pod", None),
-    "weft-http-4": Series("http4", "pod", ("http-keepalive-64", "http-keepalive-1")),
-    "weft-http-256": Series("http256", "pod", ("http-keepalive-64", "http-keepalive-1")),
+    "weft-http-4": Series("http4", "pod", RULE_WORKS),
+    "weft-http-256": Series("http256", "pod", RULE_WORKS),
     "weft-http-telemetry": Series("telemetry", "pod", ("http-keepalive-64", "http-keepalive-1",
                                                        "http-close-64")),
     "weft-http-quiet": Series("quiet", "pod", ("http-keepalive-64", "http-keepalive-1",

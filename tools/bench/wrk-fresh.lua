@@ -7,7 +7,7 @@ local REQUESTS = 8192
 local requests, last = {}, 0
 
 function init(_)
-	local path = wrk.path:gsub("%d+$", "")
+	local path = wrk.path:gsub("%d?%d?%d?%d$", "")
 	for number = 1, REQUESTS do
 		wrk.headers["X-Request-Id"] = string.format(
 			"7f3c%04x-9b1d-4c6e-a0%02x-%012x", number, number % 251, number * 2654435761)

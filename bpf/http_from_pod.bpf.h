@@ -199,7 +199,7 @@ static long http_from_pod_step(__u32 index __attribute__((unused)), void *contex
 }
 
 /* An answer begins with the segment, and may be known. True: the reading is over. */
-static __noinline bool http_from_pod_recall(struct http_answering *a)
+static __always_inline bool http_from_pod_recall(struct http_answering *a)
 {
 	struct http_read *read = a->read;
 	struct weft_http_pending pending = http_count_pending(a->flow, a->flow->answers);

@@ -371,9 +371,11 @@ int weft_to_pod(struct __sk_buff *skb)
 	if (!local)
 		return TC_PASS;
 	/* Segments of open connections are read only where HTTP rules may judge them. */
-	flags = packet_peek_tcp(skb, &src);
-	if (flags >= 0 && !packet_is_syn(flags) && !(local->peer.flags & WEFT_PEER_HTTP))
-		return TC_PASS;
+	if (!(local->peer.flags & WEFT_PEER_HTTP)) {
+		flags = packet_peek_tcp(skb, &src);
+		if (flags >= 0 && !packet_is_syn(flags))
+			return TC_PASS;
+	}
 	if (!(local->peer.flags & WEFT_PEER_MESHED))
 		return to_pod_watch(skb);
 	return to_pod_decide(skb, local, checksum_place(skb));
@@ -534,10 +536,11 @@ int weft_from_pod(struct __sk_buff *skb)
 	if (!local)
 		return TC_PASS;
 	checksum = checksum_place(skb);
-	flags = packet_peek_tcp(skb, &src);
-	if (flags >= 0 && !(flags & PACKET_TCP_SYN) && !(local->peer.flags & WEFT_PEER_HTTP) &&
-	    addr_is_own(local, &src) &&
-	    checksum_is_harmless(checksum, packet_peek_l4(&src), IPPROTO_TCP))
-		return TC_PASS;
+	if (!(local->peer.flags & WEFT_PEER_HTTP)) {
+		flags = packet_peek_tcp(skb, &src);
+		if (flags >= 0 && !(flags & PACKET_TCP_SYN) && addr_is_own(local, &src) &&
+		    checksum_is_harmless(checksum, packet_peek_l4(&src), IPPROTO_TCP))
+			return TC_PASS;
+	}
 	return from_pod_decide(skb, local, checksum);
 }

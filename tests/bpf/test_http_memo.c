@@ -168,6 +168,33 @@ static void test_a_request_is_known_again(void **state)
 	assert_int_equal(play_tries(play, DENIED), PLAY_FORBIDDEN);
 }
 
+/* Its path is told as if it had been read. */
+static void test_the_path_of_a_known_request(void **state)
+{
+	struct play *play = begin(state);
+	const struct bpf_map *map = play->run->skel->maps.weft_config;
+	struct weft_config config;
+	struct weft_http_flow flow;
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &zero, &config), 0);
+	config.request_sample = 0xffffffff;
+	config.request_path = WEFT_HTTP_PATH_LEN;
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &zero, &config, BPF_ANY), 0);
+	play_open(play);
+	play_says(play, "GET /ok/a?query HTTP/1.1\r\n" FIELDS);
+	play_answers(play, OK);
+	requests_kept(play, true);
+	play_says(play, ALLOWED);
+	play_answers(play, OK);
+	assert_int_equal(play_flow(play).path_len, strlen("/ok"));
+	play_says(play, "GET /ok/a?query HTTP/1.1\r\n" FIELDS);
+	assert_int_equal(rule_of_last(play), FORGED_RULE);
+	flow = play_flow(play);
+	assert_int_equal(flow.path_len, strlen("/ok/a"));
+	assert_memory_equal(flow.path, "/ok/a", strlen("/ok/a"));
+}
+
 /* Any byte changed, one more or less: it is not the same. */
 static void test_another_is_read(void **state)
 {
@@ -488,6 +515,7 @@ static int group_setup(void **state)
 
 static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_a_request_is_known_again),
+	PLAY_TESTS(test_the_path_of_a_known_request),
 	PLAY_TESTS(test_another_is_read),
 	PLAY_TESTS(test_denied_ones_are_not_kept),
 	PLAY_TESTS(test_what_is_not_kept),

@@ -205,8 +205,7 @@ static __always_inline bool http_from_pod_recall(struct http_answering *a)
 	struct weft_http_pending pending = http_count_pending(a->flow, a->flow->answers);
 
 	a->memo = http_memo_answer(&read->work.run, pending.rule);
-	if (!a->memo || http_read_refill(a->skb, read) ||
-	    !http_memo_recall(&read->work, a->memo))
+	if (!a->memo || http_read_refill(a->skb, read) || !http_memo_recall(&read->work, a->memo))
 		return false;
 	a->memo = NULL;
 	if (http_from_pod_go_on(a))

@@ -22,10 +22,10 @@ struct http_read {
 	struct http_work work;
 	struct http_tag tag;
 	__u64 key[2];
-	__u64 offset;	/* of the segment's first byte in its stream */
-	__u64 next;	/* see weft_http_flow */
-	__u64 epoch;	/* see weft_http_flow */
-	__u64 whole;	/* tag of the window, while it and `tag` are where they began; 0 = not known */
+	__u64 offset; /* of the segment's first byte in its stream */
+	__u64 next;   /* see weft_http_flow */
+	__u64 epoch;  /* see weft_http_flow */
+	__u64 whole; /* tag of the window, while it and `tag` are where they began; 0 = not known */
 	__u32 payload;	/* where in the packet the segment's bytes begin */
 	__u32 base;	/* the window begins at this byte of the segment */
 	__u32 tag_from; /* first byte of the window that is not in `tag` */

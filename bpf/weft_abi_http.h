@@ -314,10 +314,10 @@ struct weft_http_flow {
 	__u32 src_identity;
 	__u32 src_workload;
 	__u32 dst_workload;
-	__u32 unverified;   /* segments dropped because nothing tells whether they are copies */
-	__u32 path_len;	    /* bytes in `path` */
-	__u64 denied_ns;    /* since when a denied request waits for earlier answers; 0 = none */
-	__u32 pieces_epoch; /* of what weft_http_more has; another one: nothing of it counts */
+	__u32 unverified;    /* segments dropped because nothing tells whether they are copies */
+	__u32 path_len;	     /* bytes in `path` */
+	__u64 denied_ns;     /* since when a denied request waits for earlier answers; 0 = none */
+	__u32 pieces_epoch;  /* of what weft_http_more has; another one: nothing of it counts */
 	__u32 forbidden_seq; /* where the 403 stands */
 	/* request n is at n % WEFT_HTTP_PENDING unless it is `alone`, or too many are waiting */
 	struct weft_http_pending pending[WEFT_HTTP_PENDING];
@@ -346,15 +346,15 @@ struct weft_http_flow {
  * the same rules, need not be read again. At element tag % WEFT_HTTP_MEMOS.
  */
 struct weft_http_memo {
-	__u64 tag;	    /* keyed hash of the head's bytes, all of it; 0 = nothing here */
-	__u32 program;	    /* offset in weft_http, of */
-	__u32 generation;   /* this generation */
-	__u32 mask;	    /* weft_policy.mask of its source */
-	__u32 rule;	    /* weft_name id of the one that allows it */
-	__u16 length;	    /* bytes */
-	__u16 path_at;	    /* byte where its target begins */
-	__u16 path_end;	    /* and its path ends */
-	__u8 method;	    /* enum weft_http_method */
+	__u64 tag;	  /* keyed hash of the head's bytes, all of it; 0 = nothing here */
+	__u32 program;	  /* offset in weft_http, of */
+	__u32 generation; /* this generation */
+	__u32 mask;	  /* weft_policy.mask of its source */
+	__u32 rule;	  /* weft_name id of the one that allows it */
+	__u16 length;	  /* bytes */
+	__u16 path_at;	  /* byte where its target begins */
+	__u16 path_end;	  /* and its path ends */
+	__u8 method;	  /* enum weft_http_method */
 	__u8 pad;
 };
 

@@ -353,9 +353,11 @@ static void test_answers_are_known_again(void **state)
 	} cases[] = {
 		{ ALLOWED, OK },
 		{ ALLOWED, "HTTP/1.0 404 Not Found\r\nContent-Length:0\r\n\r\n" },
-		{ ALLOWED, "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" },
+		{ ALLOWED,
+		  "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" },
 		{ ALLOWED, "HTTP/1.1 200 \r\nX: " FIFTY FIFTY "\r\nContent-Length: 3\r\n\r\nabc" },
-		{ "HEAD /ok HTTP/1.1\r\n" FIELDS, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" },
+		{ "HEAD /ok HTTP/1.1\r\n" FIELDS,
+		  "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" },
 	};
 	struct play *play = begin(state);
 

@@ -236,8 +236,8 @@ static void test_after_the_403(void **state)
 }
 
 /*
- * The server answered what it had of a denied request while it was refused, on another CPU: when the
- * client took that, no 403 comes behind it.
+ * The server answered what it had of a denied request while it was refused, on another CPU: when
+ * the client took that, no 403 comes behind it.
  */
 static void test_answered_while_refused(void **state)
 {

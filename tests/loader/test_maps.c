@@ -69,10 +69,8 @@ static void counts_changes(void **state)
 		const void *key, *value;
 		unsigned int counts;
 	} cases[] = {
-		{ MAP_IDENT, &addr, &peer, 1 },
-		{ MAP_IFACE, &number, &local, 1 },
-		{ MAP_DEST, &number, &dest, 1 },
-		{ MAP_POLICY, &policy_key, &policy, 1 },
+		{ MAP_IDENT, &addr, &peer, 1 },	   { MAP_IFACE, &number, &local, 1 },
+		{ MAP_DEST, &number, &dest, 1 },   { MAP_POLICY, &policy_key, &policy, 1 },
 		{ MAP_NAME, &name_key, &name, 0 },
 	};
 	uint64_t before;

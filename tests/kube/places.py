@@ -126,7 +126,7 @@ class Node:
         private = " && ".join("mkdir -p '%s' && mount --bind '%s' '%s'" % (self.folder / place.strip("/"), self.folder /
                                                                            place.strip("/"), place)
                               for place in PRIVATE)
-        script = ("mount --make-rslave / && umount -l /sys/fs/bpf 2>/dev/null; "
+        script = ("mount --make-rslave / && while umount -l /sys/fs/bpf 2>/dev/null; do :; done; "
                   "mount -t bpf bpf /sys/fs/bpf && mount --make-shared /sys/fs/bpf && " + private +
                   " && ip link set lo up && echo held && exec sleep infinity")
         process = subprocess.Popen(["unshare", "--mount", "--net", "--propagation", "slave", "sh", "-c",

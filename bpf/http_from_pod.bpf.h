@@ -28,8 +28,7 @@ struct http_answering {
 	const struct weft_http_arena *arena;
 	const struct weft_local *local;
 	const struct packet *pkt;
-	struct weft_answer_memo *memo; /* of the answer that begins where the segment does */
-	__u32 flags;		       /* enum weft_http_answer_flag */
+	__u32 flags; /* enum weft_http_answer_flag */
 };
 
 static __noinline int http_from_pod_count(struct http_answering *a, __u32 number)
@@ -178,9 +177,9 @@ static long http_from_pod_step(__u32 index __attribute__((unused)), void *contex
 	case HTTP_MORE:
 		return 0;
 	case HTTP_HEAD:
-		if (a->memo && !read->base)
-			http_memo_keep_answer(work, a->memo);
-		a->memo = NULL;
+		if (read->unknown && !read->base)
+			http_memo_keep_answer(work, http_memo_answer(&work->run, read->rule));
+		read->unknown = 0;
 		return http_from_pod_go_on(a);
 	case HTTP_DATA:
 		read->next = read->offset + http_read_at(read) + work->run.length;
@@ -199,15 +198,17 @@ static long http_from_pod_step(__u32 index __attribute__((unused)), void *contex
 }
 
 /* An answer begins with the segment, and may be known. True: the reading is over. */
-static __always_inline bool http_from_pod_recall(struct http_answering *a)
+static __noinline bool http_from_pod_recall(struct http_answering *a)
 {
 	struct http_read *read = a->read;
-	struct weft_http_pending pending = http_count_pending(a->flow, a->flow->answers);
+	const struct weft_answer_memo *memo;
 
-	a->memo = http_memo_answer(&read->work.run, pending.rule);
-	if (!a->memo || http_read_refill(a->skb, read) || !http_memo_recall(&read->work, a->memo))
+	read->rule = http_count_pending(a->flow, a->flow->answers).rule;
+	read->unknown = 1;
+	memo = http_memo_answer(&read->work.run, read->rule);
+	if (!memo || http_read_refill(a->skb, read) || !http_memo_recall(&read->work, memo))
 		return false;
-	a->memo = NULL;
+	read->unknown = 0;
 	if (http_from_pod_go_on(a))
 		return true;
 	if (read->next > read->offset + http_read_at(read) && http_from_pod_body(a))
@@ -247,6 +248,7 @@ static __always_inline int http_from_pod_read(struct http_answering *a, __s64 of
 	if (!flow->answers_begun && !flow->answer_next)
 		http_from_pod_next(&read->work);
 	read->tagged = 0;
+	read->unknown = 0;
 	if (!http_from_pod_program(a) || !http_work_begin(a->arena, &read->work)) {
 		a->flags |= WEFT_HTTP_ANSWER_LOST;
 		return 0;

@@ -47,7 +47,7 @@ static __always_inline const struct weft_http_memo *http_memo_find(struct http_r
 }
 
 /* A head is allowed that ends before byte `at`. */
-static __always_inline void http_memo_keep(const struct http_read *read, __u32 at)
+static __noinline int http_memo_keep(const struct http_read *read, __u32 at)
 {
 	const struct http_work *work = &read->work;
 	const struct weft_http_run *run = &work->run;
@@ -58,11 +58,11 @@ static __always_inline void http_memo_keep(const struct http_read *read, __u32 a
 	    run->method == WEFT_HTTP_CONNECT ||
 	    run->flags & (WEFT_HTTP_RUN_UPGRADE | WEFT_HTTP_RUN_CHUNKED | WEFT_HTTP_RUN_LENGTH) ||
 	    !read->rule)
-		return;
+		return 0;
 	index = read->whole >> 1 & (WEFT_HTTP_MEMOS - 1);
 	memo = bpf_map_lookup_elem(&weft_http_memo, &index);
 	if (!memo)
-		return;
+		return 0;
 	memo->tag = read->whole;
 	memo->program = run->program;
 	memo->generation = run->generation;
@@ -72,6 +72,7 @@ static __always_inline void http_memo_keep(const struct http_read *read, __u32 a
 	memo->path_at = read->path_at - read->head_at;
 	memo->path_end = read->path_end - read->head_at;
 	memo->method = run->method;
+	return 0;
 }
 
 /* Answers to the requests of one rule are alike. */

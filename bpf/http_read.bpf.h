@@ -42,7 +42,7 @@ struct http_read {
 	__u32 verify_differs;
 	__u32 requests;
 	__u32 requests_before; /* the last head */
-	__u32 rule;	       /* of the last head */
+	__u32 rule;	       /* of the last head, or of the request that is answered */
 	int checksum;	       /* see checksum_place() */
 	__u32 outcome;	       /* enum http_outcome */
 	__u8 through;	       /* the chunk is whole in this segment, and part of its piece */
@@ -51,6 +51,7 @@ struct http_read {
 	__u8 permissive;
 	__u8 would_deny; /* permissive: reason why */
 	__u8 would_method;
+	__u8 unknown; /* an answer began with the segment whose head was not known */
 	struct weft_request_event event;
 };
 
@@ -199,10 +200,12 @@ static __always_inline bool http_pieces_are_full(const struct weft_http_flow *fl
 }
 
 /* Remembers what was read, up to this offset, as a piece; `tag` 0: a body. */
-static __always_inline void http_piece_put(struct weft_http_flow *flow, __u64 end, __u64 tag)
+__noinline int http_piece_add(struct weft_http_flow *flow, __u64 end, __u64 tag)
 {
 	struct weft_http_piece *piece;
 
+	if (!flow)
+		return 0;
 	if (flow->piece_count >= WEFT_HTTP_PIECES) {
 		/* The oldest goes, and is of interest as long as the server does not have it. */
 		struct weft_http_piece oldest = *http_piece(flow, 0);
@@ -217,12 +220,6 @@ static __always_inline void http_piece_put(struct weft_http_flow *flow, __u64 en
 	piece->end = end;
 	piece->tag = tag;
 	flow->piece_count++;
-}
-
-__noinline int http_piece_add(struct weft_http_flow *flow, __u64 end, __u64 tag)
-{
-	if (flow)
-		http_piece_put(flow, end, tag);
 	return 0;
 }
 
@@ -272,7 +269,7 @@ __noinline int http_read_piece(struct weft_http_flow *flow, struct http_read *re
 		rest = http_tag_words(&read->tag, work, read->tag_from, work->pos);
 		tag = http_tag_end(&read->tag, work, rest, work->pos);
 	}
-	http_piece_put(flow, end, tag);
+	http_piece_add(flow, end, tag);
 	read->whole = 0;
 	http_tag_begin(&read->tag, read->key);
 	read->tag_from = work->pos;

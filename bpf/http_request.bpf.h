@@ -314,7 +314,7 @@ static __always_inline void http_request_commit(struct http_reading *r)
  * Is what is new in the segment a head that was read before? True: the reading is over. Everything
  * is as if it had been read otherwise, too.
  */
-static __always_inline bool http_request_recall(struct http_reading *r)
+static __noinline bool http_request_recall(struct http_reading *r)
 {
 	struct http_read *read = r->read;
 	const struct weft_http_memo *memo;

@@ -489,8 +489,7 @@ static __noinline int from_pod_decide(struct __sk_buff *skb, const struct weft_l
 	}
 	if (reason)
 		return from_pod_drop(pkt, local, reason);
-	if (!pkt->whole)
-		reason = packet_parse_transport(skb, pkt);
+	reason = packet_parse_transport(skb, pkt);
 	foreign = source_check_ip(skb, local, pkt, reason);
 	if (foreign)
 		return from_pod_drop(pkt, local, foreign);

@@ -144,8 +144,10 @@ static __always_inline bool http_request_begin(struct http_reading *r)
 	if (read->work.claim.mask && epoch_stands(read->epoch))
 		return false;
 	reason = http_begin(r->pkt, r->local, r->flow, read);
-	if (reason)
+	if (reason) {
+		read->epoch = 0;
 		return http_deny_reading(r, reason);
+	}
 	return read->phase == WEFT_HTTP_PHASE_OPAQUE;
 }
 
@@ -359,8 +361,9 @@ static __noinline enum http_outcome http_request_read(struct http_reading *r, __
 	http_read_jump(read, at);
 	if (flow->run.section != WEFT_HTTP_METHOD || flow->run.flags & WEFT_HTTP_RUN_HEAD) {
 		/* In the middle of a message: its program must still be there. */
-		if (!(flow->run.flags & WEFT_HTTP_RUN_HEAD))
-			http_begin(r->pkt, r->local, flow, read);
+		if (!(flow->run.flags & WEFT_HTTP_RUN_HEAD) &&
+		    http_begin(r->pkt, r->local, flow, read))
+			read->epoch = 0; /* the next request is to be told so */
 		if (read->phase != WEFT_HTTP_PHASE_OPAQUE &&
 		    !http_work_begin(r->arena, &read->work) &&
 		    http_deny_reading(r, WEFT_REASON_HTTP_RULES_CHANGED))

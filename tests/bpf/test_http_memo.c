@@ -122,6 +122,17 @@ static void set_epoch(struct play *play, __u64 epoch)
 			 0);
 }
 
+/* The client's address becomes another's, whom no rule allows; the pod's rules stay. */
+static void change_client(struct play *play)
+{
+	const struct weft_addr addr = tcrun_addr(ALLY, play->family);
+	const struct weft_peer other = { .identity = WEFT_ID_FIRST + 4000 };
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(play->run->skel->maps.weft_ident), &addr,
+					     &other, BPF_ANY),
+			 0);
+}
+
 static struct play *begin(void **state)
 {
 	struct play *play = play_require(state);
@@ -475,6 +486,27 @@ static void test_epoch_within_a_head(void **state)
 	set_epoch(play, 0);
 }
 
+/* Within a body nothing is judged: what was found of the rules then says nothing of the next
+ * request. */
+static void test_epoch_within_a_body(void **state)
+{
+	struct play *play = begin(state);
+
+	set_epoch(play, EPOCH);
+	play_open(play);
+	play_says(play, ALLOWED);
+	play_answers(play, OK);
+	play_says(play, "POST /ok HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" FIELDS "1\r\na\r\n");
+	change_client(play);
+	set_epoch(play, EPOCH + 1);
+	play_says(play, "1\r\nb\r\n");
+	play_says(play, "0\r\n\r\n");
+	play_answers(play, OK);
+	assert_int_equal(play_tries(play, ALLOWED), PLAY_FORBIDDEN);
+	assert_int_equal(play_denials(play, WEFT_REASON_NO_RULE), 1);
+	set_epoch(play, 0);
+}
+
 static void test_epoch_of_the_interface(void **state)
 {
 	struct play *play = begin(state);
@@ -529,6 +561,7 @@ static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_answers_behind),
 	PLAY_TESTS(test_epoch),
 	PLAY_TESTS(test_epoch_within_a_head),
+	PLAY_TESTS(test_epoch_within_a_body),
 	PLAY_TESTS(test_epoch_of_the_interface),
 };
 

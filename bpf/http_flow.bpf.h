@@ -20,7 +20,8 @@
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
 enum http_flow_number {
-	HTTP_FLOW_PATIENCE = 256,   /* looks at a flow that another CPU has */
+	/* looks at a flow that another CPU has: some 200 us, should it be interrupted */
+	HTTP_FLOW_PATIENCE = 1 << 14,
 	HTTP_FLOW_WINDOW = 1 << 30, /* no receive window is larger (RFC 7323, 2.3) */
 	HTTP_FLOW_TO_POD = 0,	    /* element of weft_scratch */
 	HTTP_FLOW_FROM_POD = 1,
@@ -108,6 +109,8 @@ static __noinline int http_flow_begin(struct weft_http_flow *flow, const struct 
 	flow->answers = 0;
 	flow->answers_begun = 0;
 	flow->answer_flags = 0;
+	flow->early_start = 0;
+	flow->early_end = 0;
 	flow->misses = 0;
 	__builtin_memset(&flow->answer, 0, sizeof(flow->answer));
 	barrier();

@@ -13,6 +13,7 @@
 #include "http_answer.bpf.h"
 #include "http_count.bpf.h"
 #include "http_memo.bpf.h"
+#include "http_order.bpf.h"
 #include "http_read.bpf.h"
 
 enum http_status {
@@ -274,31 +275,49 @@ static __always_inline int http_from_pod_read(struct http_answering *a, __s64 of
 	return 0;
 }
 
+/*
+ * Has it no byte to read: none at all, those of a body but not its last, or those of answers that
+ * are not followed? What that rests on does not change back, so it can be asked by anybody.
+ */
+static __always_inline bool http_from_pod_is_body(const struct weft_http_flow *flow,
+						  const struct packet *pkt, __s64 offset)
+{
+	return !pkt->payload || offset < 0 ||
+	       READ_ONCE(flow->answer_flags) &
+		       (WEFT_HTTP_ANSWER_LOST | WEFT_HTTP_ANSWER_UNTIL_CLOSE |
+			WEFT_HTTP_ANSWER_UPGRADED) ||
+	       offset + pkt->payload < (__s64)READ_ONCE(flow->answer_next);
+}
+
+/* Each of `flags` ends the reading. */
+static __always_inline void http_from_pod_flag(struct weft_http_flow *flow, __u32 flags)
+{
+	if (flags & WEFT_HTTP_ANSWER_LOST)
+		stat_add(WEFT_STAT_HTTP_ANSWERS_LOST);
+	if (flags)
+		flow->answer_flags |= flags;
+}
+
 /* Reads the answer's bytes, if that makes sense still. */
-static __always_inline int http_from_pod_data(struct http_answering *a)
+static __always_inline int http_from_pod_data(struct http_answering *a, __s64 offset)
 {
 	const struct packet *pkt = a->pkt;
 	struct weft_http_flow *flow = a->flow;
-	__s64 offset = http_flow_server_offset(flow, pkt->seq);
 	__s64 end = offset + pkt->payload;
 
-	if (offset < 0)
+	if (http_from_pod_is_body(flow, pkt, offset))
 		return 0;
-	if (end > (__s64)flow->server_next)
-		WRITE_ONCE(flow->server_next, end);
-	if (!pkt->payload ||
-	    flow->answer_flags & (WEFT_HTTP_ANSWER_LOST | WEFT_HTTP_ANSWER_UNTIL_CLOSE |
-				  WEFT_HTTP_ANSWER_UPGRADED))
+	/* The last byte of a chunk's data: nothing is complete by it. */
+	if (end == (__s64)flow->answer_next && flow->answer.section != WEFT_HTTP_STATUS)
 		return 0;
-	/* Within a body; behind its last byte it is complete. */
-	if (end < (__s64)flow->answer_next ||
-	    (end == (__s64)flow->answer_next && flow->answer.section != WEFT_HTTP_STATUS))
+	if (offset > (__s64)flow->answer_next) {
+		http_order_early(flow, offset, end);
 		return 0;
-	if (offset > (__s64)flow->answer_next)
+	}
+	http_from_pod_read(a, offset);
+	if (!a->flags && (end > (__s64)flow->answer_next || !http_order_caught_up(flow)))
 		a->flags |= WEFT_HTTP_ANSWER_LOST;
-	else
-		http_from_pod_read(a, offset);
-	flow->answer_flags |= a->flags;
+	http_from_pod_flag(flow, a->flags);
 	return 0;
 }
 
@@ -331,8 +350,8 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 		.pkt = pkt,
 		.arena = http_arena(),
 	};
-	__s64 acked = 0;
-	bool taken;
+	__s64 acked = 0, offset;
+	bool body, taken;
 
 	if (!pkt || !local || !a.read || !a.arena || !flow)
 		return TC_PASS;
@@ -354,19 +373,25 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 			return http_from_pod_denied(skb, pkt);
 		}
 	}
+	offset = http_flow_server_offset(flow, pkt->seq);
+	body = http_from_pod_is_body(flow, pkt, offset) &&
+	       !(pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_RST));
 	/* First: what is written to the other program's line before it would have to get there. */
-	taken = http_flow_take(&flow->answer_busy);
+	taken = !body && http_flow_take(&flow->answer_busy);
 	if (acked > (__s64)flow->acked) {
 		WRITE_ONCE(flow->acked, acked);
 		WRITE_ONCE(flow->misses, 0);
 	} else if (!pkt->payload && acked == (__s64)flow->acked && !flow->misses) {
 		WRITE_ONCE(flow->misses, 1);
 	}
+	http_order_sent(flow, offset + pkt->payload);
+	if (body)
+		return TC_PASS;
 	if (!taken) {
-		flow->answer_flags |= WEFT_HTTP_ANSWER_LOST;
+		http_from_pod_flag(flow, WEFT_HTTP_ANSWER_LOST);
 		return TC_PASS;
 	}
-	http_from_pod_data(&a);
+	http_from_pod_data(&a, offset);
 	if (pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_RST))
 		http_count_unanswered(flow, pkt->sport);
 	http_flow_release(&flow->answer_busy);

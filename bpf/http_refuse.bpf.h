@@ -8,6 +8,7 @@
 
 #include "http_answer.bpf.h"
 #include "http_count.bpf.h"
+#include "http_order.bpf.h"
 #include "http_read.bpf.h"
 
 enum {
@@ -97,7 +98,7 @@ static __always_inline enum http_outcome http_to_pod_refuse(struct http_reading 
 	struct weft_http_flow *flow = r->flow;
 	__u64 now = bpf_ktime_get_ns();
 
-	if (flow->answer_flags & WEFT_HTTP_ANSWER_LOST)
+	if (http_order_is_lost(flow, r->pkt->ack_seq))
 		return HTTP_RESET;
 	if (r->reason == WEFT_REASON_TLS || r->reason == WEFT_REASON_HTTP2)
 		return HTTP_RESET;

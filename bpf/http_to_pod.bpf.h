@@ -74,7 +74,7 @@ static __always_inline enum http_outcome http_to_pod_segment(struct http_reading
 		return old ? HTTP_CUT : HTTP_DROP;
 	}
 	if (flow->phase == WEFT_HTTP_PHASE_HOLD && old < pkt->payload) {
-		if (READ_ONCE(flow->answer_flags) & WEFT_HTTP_ANSWER_LOST)
+		if (http_order_is_lost(flow, pkt->ack_seq))
 			return http_to_pod_give_up(r, WEFT_REASON_HTTP_STATE_LOST);
 		read->limit = old;
 		return old ? HTTP_CUT : HTTP_DROP;

@@ -405,10 +405,11 @@ enum weft_stat {
 	WEFT_STAT_HTTP_BUSY = 10,     /* segment dropped: another CPU reads the connection */
 	WEFT_STAT_HTTP_UNVERIFIED = 11, /* segment dropped: nothing tells if it is a true copy */
 	WEFT_STAT_HTTP_WAITING = 12, /* denied request dropped until earlier answers are through */
-	WEFT_STAT_HTTP_FLOW_FAILED = 13, /* weft_http_flow could not be written: SYN dropped */
-	WEFT_STAT_REQUEST_OVERFLOW = 14, /* weft_request full: counted under its all-zero key */
-	WEFT_STAT_LATENCY_OVERFLOW = 15, /* weft_latency full: not counted there */
-	WEFT_STAT_CLOSES_UNTOLD = 16,	 /* closes beyond the pace of events: counted, no event */
+	WEFT_STAT_HTTP_FLOW_FAILED = 13,  /* weft_http_flow could not be written: SYN dropped */
+	WEFT_STAT_REQUEST_OVERFLOW = 14,  /* weft_request full: counted under its all-zero key */
+	WEFT_STAT_LATENCY_OVERFLOW = 15,  /* weft_latency full: not counted there */
+	WEFT_STAT_CLOSES_UNTOLD = 16,	  /* closes beyond the pace of events: counted, no event */
+	WEFT_STAT_HTTP_ANSWERS_LOST = 17, /* connection whose answers are not told apart any more */
 	WEFT_STAT_COUNT,
 };
 

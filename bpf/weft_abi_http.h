@@ -338,7 +338,9 @@ struct weft_http_flow {
 	__u64 answer_next; /* next byte of the answers to read */
 	__u32 answer_busy; /* 1: a program reads the server's bytes */
 	__u32 answers_begun;
-	__u8 size_pad[16];
+	/* came before what stands at answer_next, from its first byte to its last; 0 = nothing */
+	__u64 early_start;
+	__u64 early_end;
 };
 
 /*

@@ -172,6 +172,7 @@ const char *stat_name(enum weft_stat stat)
 		[WEFT_STAT_REQUEST_OVERFLOW] = "request_overflow",
 		[WEFT_STAT_LATENCY_OVERFLOW] = "latency_overflow",
 		[WEFT_STAT_CLOSES_UNTOLD] = "closes_untold",
+		[WEFT_STAT_HTTP_ANSWERS_LOST] = "http_answers_lost",
 	};
 
 	return (size_t)stat < WEFT_STAT_COUNT ? names[stat] : "unrecognised";

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The order of a server's segments. It sends on several CPUs - a process writes on one, an
+ * acknowledgement makes room on another - and each has a queue of its own before weft_from_pod:
+ * a segment may come before what was sent earlier. Within a body that does not matter. What comes
+ * before the head that tells of it is remembered by its ends only: if they prove to be a body's,
+ * nothing was missed.
+ */
+#ifndef WEFT_HTTP_ORDER_BPF_H
+#define WEFT_HTTP_ORDER_BPF_H
+
+#include "http_flow.bpf.h"
+
+enum {
+	HTTP_ORDER_TRIES = 4, /* to be ahead of other CPUs */
+};
+
+/* The server has sent what stands before `end`. Needs no lock. */
+static __always_inline void http_order_sent(struct weft_http_flow *flow, __s64 end)
+{
+	__u64 known = READ_ONCE(flow->server_next), found;
+
+	for (int i = 0; i < HTTP_ORDER_TRIES && end > (__s64)known; i++) {
+		found = __sync_val_compare_and_swap(&flow->server_next, known, (__u64)end);
+		if (found == known)
+			return;
+		known = found;
+	}
+}
+
+/* Bytes before which something is missing. */
+static __always_inline void http_order_early(struct weft_http_flow *flow, __u64 start, __u64 end)
+{
+	if (!flow->early_end || start < flow->early_start)
+		flow->early_start = start;
+	if (end > flow->early_end)
+		flow->early_end = end;
+}
+
+/*
+ * What was missing has come, as far as answer_next. False: what came early would have had to be
+ * read.
+ */
+static __always_inline bool http_order_caught_up(struct weft_http_flow *flow)
+{
+	__u64 next = flow->answer_next;
+
+	if (!flow->early_end || next < flow->early_start)
+		return true;
+	if (next < flow->early_end)
+		return false;
+	/* The body's last byte was in it: when the client has all that was sent, it is complete. */
+	if (next == flow->early_end && flow->answer.section == WEFT_HTTP_STATUS)
+		flow->answers = flow->answers_begun;
+	flow->early_end = 0;
+	return true;
+}
+
+/* Which request is answered where is not known; the client has what stands before `ack_seq`. */
+static __always_inline bool http_order_is_lost(const struct weft_http_flow *flow, __u32 ack_seq)
+{
+	__u64 next = READ_ONCE(flow->answer_next);
+
+	if (READ_ONCE(flow->answer_flags) & WEFT_HTTP_ANSWER_LOST)
+		return true;
+	/* It has got what is missing here. */
+	return READ_ONCE(flow->early_end) > next &&
+	       (__s32)(ack_seq - http_flow_server_seq(flow, next)) > 0;
+}
+
+#endif /* WEFT_HTTP_ORDER_BPF_H */

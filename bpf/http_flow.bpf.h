@@ -96,6 +96,8 @@ static __noinline int http_flow_begin(struct weft_http_flow *flow, const struct 
 	flow->epoch = 0;
 	flow->next = 0;
 	flow->denied_ns = 0;
+	flow->body_start = 0;
+	flow->acked_seen = 0;
 	flow->pieces_start = 0;
 	flow->piece_count = 0;
 	flow->requests = 0;

@@ -230,8 +230,7 @@ static __always_inline void http_pieces_acked(struct weft_http_flow *flow, __u64
 		return;
 	flow->piece_count = 0;
 	flow->pieces_start = flow->next;
-	if (flow->unverified) /* its line is the other program's, too */
-		flow->unverified = 0;
+	flow->unverified = 0;
 }
 
 /* Forgets what is remembered behind this offset: it was read, but will not be delivered. */

@@ -295,8 +295,8 @@ static __noinline int http_request_keep_path(struct http_reading *r)
 	return 0;
 }
 
-/* Puts what was read into the flow. */
-static __always_inline void http_request_commit(struct http_reading *r)
+/* Puts what was read into the flow, up to byte `done` of the segment. */
+static __always_inline void http_request_commit(struct http_reading *r, __u32 done)
 {
 	struct http_read *read = r->read;
 	struct weft_http_flow *flow = r->flow;
@@ -310,6 +310,7 @@ static __always_inline void http_request_commit(struct http_reading *r)
 	else
 		flow->claim.mask = read->work.claim.mask;
 	flow->next = read->next;
+	flow->body_start = read->offset + done;
 }
 
 /*
@@ -392,7 +393,7 @@ static __noinline enum http_outcome http_request_read(struct http_reading *r, __
 			http_run_idle(&read->work);
 			read->requests = read->requests_before;
 			read->next = read->offset + cut;
-			http_request_commit(r);
+			http_request_commit(r, cut);
 		}
 		return HTTP_CUT;
 	}
@@ -406,7 +407,7 @@ static __noinline enum http_outcome http_request_read(struct http_reading *r, __
 	}
 	if (r->samples || read->would_deny || read->work.run.flags & WEFT_HTTP_RUN_HEAD)
 		http_request_keep_path(r);
-	http_request_commit(r);
+	http_request_commit(r, done);
 	if (done < r->pkt->payload) {
 		read->limit = done;
 		return done ? HTTP_CUT : HTTP_DROP;

@@ -545,7 +545,7 @@ WEFT_ASSERT_SIZE(weft_http_program, 2328);
 WEFT_ASSERT_SIZE(weft_http_run, 32);
 WEFT_ASSERT_SIZE(weft_http_claim, 104);
 WEFT_ASSERT_SIZE(weft_http_key, 36);
-WEFT_ASSERT_SIZE(weft_http_flow, 936);
+WEFT_ASSERT_SIZE(weft_http_flow, 1000);
 WEFT_ASSERT_SIZE(weft_http_more, 4120);
 WEFT_ASSERT_SIZE(weft_http_memo, 32);
 WEFT_ASSERT_SIZE(weft_answer_memo, 536);

@@ -305,42 +305,44 @@ struct weft_http_flow {
 	/* written towards the client, read by both */
 	__u64 acked;	   /* all before it is the server's */
 	__u64 server_next; /* behind the last byte that the server sent */
+	__u64 answer_next; /* next byte of the answers to read */
 	__u32 answers;	   /* final answers that are complete */
 	__u8 answer_flags; /* enum weft_http_answer_flag */
 	__u8 misses;	   /* 1: the server lacks what follows `acked`, and has said so again */
 	__u8 pad[2];
 	/* seldom written */
+	__u64 early_start; /* bytes that came before those at answer_next, from the first... */
+	__u64 early_end;   /* ...to the last; 0 = none */
 	__u32 pending_isn; /* of the last SYN */
 	__u32 src_identity;
 	__u32 src_workload;
 	__u32 dst_workload;
-	__u32 unverified;    /* segments dropped because nothing tells whether they are copies */
-	__u32 path_len;	     /* bytes in `path` */
+	/* towards the pod, with `busy` */
+	__u64 body_start;  /* a body stands between this and `next`, if this is before it */
+	__u64 acked_seen;  /* `acked`, when it was last looked at */
+	__u32 busy;	   /* 1: a program reads the client's bytes */
+	__u16 piece_first; /* pieces[n % WEFT_HTTP_PIECES] is the oldest */
+	__u16 piece_count;
+	__u64 pieces_start;  /* where the first of `pieces` begins */
+	__u64 epoch;	     /* weft_epoch when claim.mask and run.program were looked up */
 	__u64 denied_ns;     /* since when a denied request waits for earlier answers; 0 = none */
+	__u32 unverified;    /* segments dropped because nothing tells whether they are copies */
 	__u32 pieces_epoch;  /* of what weft_http_more has; another one: nothing of it counts */
+	__u32 path_len;	     /* bytes in `path` */
 	__u32 forbidden_seq; /* where the 403 stands */
+	struct weft_http_run run;
+	struct weft_http_claim claim;
+	struct weft_http_piece pieces[WEFT_HTTP_PIECES];
 	/* request n is at n % WEFT_HTTP_PENDING unless it is `alone`, or too many are waiting */
 	struct weft_http_pending pending[WEFT_HTTP_PENDING];
-	/* towards the pod */
-	struct weft_http_claim claim;
-	struct weft_http_run run;
-	__u64 epoch;	    /* weft_epoch when claim.mask and run.program were looked up */
-	__u64 pieces_start; /* where the first of `pieces` begins */
-	__u32 busy;	    /* 1: a program reads the client's bytes */
-	__u16 piece_first;  /* pieces[n % WEFT_HTTP_PIECES] is the oldest */
-	__u16 piece_count;
-	struct weft_http_piece pieces[WEFT_HTTP_PIECES];
+	/* towards the client */
+	struct weft_http_run answer;
+	__u32 answer_busy; /* 1: a program reads the server's bytes */
+	__u32 answers_begun;
 	/* of the last request, if it is wanted; not the last member: kernel 6.1 sees a copy of 128
 	 * bytes */
 	char path[WEFT_HTTP_PATH_LEN];
-	/* towards the client */
-	struct weft_http_run answer;
-	__u64 answer_next; /* next byte of the answers to read */
-	__u32 answer_busy; /* 1: a program reads the server's bytes */
-	__u32 answers_begun;
-	/* came before what stands at answer_next, from its first byte to its last; 0 = nothing */
-	__u64 early_start;
-	__u64 early_end;
+	__u8 size_pad[48];
 };
 
 /*

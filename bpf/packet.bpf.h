@@ -264,6 +264,7 @@ static __always_inline bool packet_parse_plain(struct __sk_buff *skb, struct pac
 
 	pkt->l3 = PACKET_ETH_LEN;
 	pkt->plain = true;
+	pkt->fragment = PACKET_WHOLE;
 	if ((void *)(ip4 + 1) + sizeof(struct tcphdr) > data_end)
 		return false;
 	if (eth->h_proto == bpf_htons(PACKET_ETH_IPV4)) {

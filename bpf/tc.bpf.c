@@ -56,13 +56,7 @@ _Static_assert(sizeof(struct tc_memory) <= sizeof(struct weft_scratch), "weft_sc
 
 static __always_inline struct tc_memory *tc_memory_get(__u32 direction)
 {
-	struct tc_memory *memory = bpf_map_lookup_elem(&weft_scratch, &direction);
-
-	if (!memory)
-		return NULL;
-	__builtin_memset(&memory->pkt, 0, sizeof(memory->pkt));
-	__builtin_memset(&memory->verdict, 0, sizeof(memory->verdict));
-	return memory;
+	return bpf_map_lookup_elem(&weft_scratch, &direction);
 }
 
 /* The event of a denial. */
@@ -245,6 +239,7 @@ static __always_inline int to_pod_http(struct __sk_buff *skb, struct tc_memory *
 	memory->read.checksum = checksum;
 	if (flow)
 		return http_to_pod(skb, pkt, local, flow, &memory->read);
+	__builtin_memset(verdict, 0, sizeof(*verdict));
 	verdict->src = to_pod_source(skb, pkt);
 	verdict->reason = http_stray_judge(skb, pkt, local, &verdict->src);
 	if (!verdict->reason)
@@ -314,6 +309,7 @@ static __noinline int to_pod_decide(struct __sk_buff *skb, const struct weft_loc
 {
 	struct tc_memory *memory = tc_memory_get(HTTP_FLOW_TO_POD);
 	struct tc_verdict *verdict;
+	enum weft_reason reason;
 	struct packet *pkt;
 	bool judged = true;
 
@@ -321,15 +317,17 @@ static __noinline int to_pod_decide(struct __sk_buff *skb, const struct weft_loc
 		return TC_DROP;
 	pkt = &memory->pkt;
 	verdict = &memory->verdict;
-	verdict->reason = packet_parse_network(skb, pkt);
+	reason = packet_parse_network(skb, pkt);
 	if (pkt->ethertype == PACKET_ETH_ARP)
 		return TC_PASS;
-	if (!verdict->reason && !pkt->whole)
-		verdict->reason = packet_parse_transport(skb, pkt);
-	if (!verdict->reason && pkt->proto == IPPROTO_TCP && pkt->fragment == PACKET_WHOLE &&
+	if (!reason && !pkt->whole)
+		reason = packet_parse_transport(skb, pkt);
+	if (!reason && pkt->proto == IPPROTO_TCP && pkt->fragment == PACKET_WHOLE &&
 	    !packet_is_syn(pkt->tcp_flags) && local->peer.flags & WEFT_PEER_HTTP)
 		return to_pod_http(skb, memory, local, checksum);
-	if (verdict->reason)
+	__builtin_memset(verdict, 0, sizeof(*verdict));
+	verdict->reason = reason;
+	if (reason)
 		verdict->src = peer_from_addr(&pkt->src);
 	else if (pkt->proto == IPPROTO_TCP)
 		judged = to_pod_tcp(skb, pkt, local, verdict);

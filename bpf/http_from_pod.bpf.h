@@ -376,6 +376,8 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 	offset = http_flow_server_offset(flow, pkt->seq);
 	body = http_from_pod_is_body(flow, pkt, offset) &&
 	       !(pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_RST));
+	if (!body && pkt->payload)
+		http_order_wait(flow, offset);
 	/* First: what is written to the other program's line before it would have to get there. */
 	taken = !body && http_flow_take(&flow->answer_busy);
 	if (acked > (__s64)flow->acked) {

@@ -2,9 +2,9 @@
 /*
  * The order of a server's segments. It sends on several CPUs - a process writes on one, an
  * acknowledgement makes room on another - and each has a queue of its own before weft_from_pod:
- * a segment may come before what was sent earlier. Within a body that does not matter. What comes
- * before the head that tells of it is remembered by its ends only: if they prove to be a body's,
- * nothing was missed.
+ * a segment may come before what was sent earlier. Within a body that does not matter. Else it
+ * waits some microseconds: the other CPU is at it. After that, and if it was lost in the pod, it is
+ * remembered by its ends only: if they prove to be a body's, nothing was missed.
  */
 #ifndef WEFT_HTTP_ORDER_BPF_H
 #define WEFT_HTTP_ORDER_BPF_H
@@ -12,7 +12,8 @@
 #include "http_flow.bpf.h"
 
 enum {
-	HTTP_ORDER_TRIES = 4, /* to be ahead of other CPUs */
+	HTTP_ORDER_TRIES = 4,	    /* to be ahead of other CPUs */
+	HTTP_ORDER_LOOKS = 1 << 14, /* for what is missing: some 150 us */
 };
 
 /* The server has sent what stands before `end`. Needs no lock. */
@@ -26,6 +27,27 @@ static __always_inline void http_order_sent(struct weft_http_flow *flow, __s64 e
 			return;
 		known = found;
 	}
+}
+
+struct http_order_waiting {
+	const struct weft_http_flow *flow;
+	__u64 offset;
+};
+
+static long http_order_look(__u32 index __attribute__((unused)), void *context)
+{
+	struct http_order_waiting *waiting = context;
+
+	return READ_ONCE(waiting->flow->answer_next) >= waiting->offset;
+}
+
+/* Until what stands before `offset` has come - once for each thing that is missing. */
+static __always_inline void http_order_wait(const struct weft_http_flow *flow, __s64 offset)
+{
+	struct http_order_waiting waiting = { .flow = flow, .offset = offset };
+
+	if (offset > (__s64)READ_ONCE(flow->answer_next) && !READ_ONCE(flow->early_end))
+		bpf_loop(HTTP_ORDER_LOOKS, http_order_look, &waiting, 0);
 }
 
 /* Bytes before which something is missing. */

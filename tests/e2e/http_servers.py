@@ -33,6 +33,8 @@ http {{
   server {{
     listen [::]:{port} ipv6only=off backlog=1024;
     location /ok/files/ {{ alias {files}/; }}
+    # of no known length, for all that nginx knows
+    location /ok/chunked/ {{ alias {files}/; ssi on; ssi_types *; }}
     location /ok/upload {{
       proxy_pass http://127.0.0.1:{backend}; proxy_http_version 1.1; proxy_request_buffering off;
     }}

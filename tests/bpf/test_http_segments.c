@@ -17,11 +17,8 @@
 #define DENIED	"GET /no HTTP/1.1\r\n" FIELDS
 #define CHUNKED "POST /ok HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" FIELDS
 #define OK	"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
-#define BODY	"POST /ok HTTP/1.1\r\nContent-Length: 40\r\n" FIELDS
 
-enum { ISN_OTHER = 0x12345678, BODY_LEN = 40, WIRE = 100 /* tcrun's */ };
-
-static const char forty[] = "0123456789GET /no HTTP/1.1\r\nHost: a\r\n\r\n!";
+enum { ISN_OTHER = 0x12345678, WIRE = 100 /* tcrun's */ };
 
 /* Sent again before the server acknowledged: as it was, it passes. */
 static void test_same_again(void **state)
@@ -142,46 +139,6 @@ static void test_beyond(void **state)
 			 PLAY_DROPPED);
 	assert_int_equal(play_client(play, 1U << 31, DENIED, strlen(DENIED), PSH), PLAY_PASSED);
 	assert_int_equal(play_flow(play).requests, 1);
-}
-
-/* Inside a body the order does not matter; behind it, it does. */
-static void test_body_out_of_order(void **state)
-{
-	struct play *play = play_require(state);
-	char end[128];
-	__u32 at;
-
-	play_open(play);
-	play_says(play, BODY);
-	at = play->said;
-	assert_int_equal(play_client(play, at + 30, forty + 30, 10, 0), PLAY_PASSED);
-	assert_int_equal(play_client(play, at + 10, forty + 10, 20, 0), PLAY_PASSED);
-	/* It may even change its mind: a body is whatever it is. */
-	assert_int_equal(play_client(play, at + 10, forty, 20, 0), PLAY_PASSED);
-	/* The body's end and a head, before the body's beginning. */
-	snprintf(end, sizeof(end), "%s" ALLOWED, forty + 35);
-	assert_int_equal(play_client(play, at + 35, end, strlen(end), 0), PLAY_PASSED);
-	snprintf(end, sizeof(end), "%s" DENIED, forty + 35);
-	assert_int_equal(play_client(play, at + 35, end, strlen(end), 0), PLAY_RESET);
-	assert_int_equal(play_denials(play, WEFT_REASON_RETRANSMISSION), 1);
-	assert_int_equal(play_flow(play).requests, 2);
-}
-
-static void test_body_end_and_next(void **state)
-{
-	struct play *play = play_require(state);
-	char text[256];
-
-	play_open(play);
-	snprintf(text, sizeof(text), BODY "%.*s" DENIED, BODY_LEN, forty);
-	for (size_t at = 1; at < strlen(BODY) + BODY_LEN; at++) {
-		play_again(state);
-		play_open(play);
-		assert_int_equal(play_client(play, 0, text, at, 0), PLAY_PASSED);
-		assert_int_equal(play_client(play, at, text + at, strlen(text) - at, 0), PLAY_CUT);
-		assert_int_equal(play->cut, strlen(BODY) + BODY_LEN - at);
-		assert_int_equal(play_flow(play).requests, 1);
-	}
 }
 
 static void test_second_syn(void **state)
@@ -492,8 +449,6 @@ static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_acknowledged_again),
 	PLAY_TESTS(test_overlap),
 	PLAY_TESTS(test_beyond),
-	PLAY_TESTS(test_body_out_of_order),
-	PLAY_TESTS(test_body_end_and_next),
 	PLAY_TESTS(test_second_syn),
 	PLAY_TESTS(test_before_syn_ack),
 	PLAY_TESTS(test_port_again_without_rules),

@@ -322,7 +322,7 @@ static __always_inline int http_from_pod_data(struct http_answering *a, __s64 of
 }
 
 /* Nothing of a refused connection comes out any more; the server is told again to let it go. */
-static __always_inline int http_from_pod_denied(struct __sk_buff *skb, const struct packet *pkt)
+static __noinline int http_from_pod_denied(struct __sk_buff *skb, const struct packet *pkt)
 {
 	struct http_answer answer = {
 		.seq = pkt->ack_seq,
@@ -376,7 +376,7 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 	offset = http_flow_server_offset(flow, pkt->seq);
 	body = http_from_pod_is_body(flow, pkt, offset) &&
 	       !(pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_RST));
-	if (!body && pkt->payload)
+	if (!body && offset > (__s64)READ_ONCE(flow->answer_next) && pkt->payload)
 		http_order_wait(flow, offset);
 	/* First: what is written to the other program's line before it would have to get there. */
 	taken = !body && http_flow_take(&flow->answer_busy);

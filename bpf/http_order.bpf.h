@@ -42,12 +42,13 @@ static long http_order_look(__u32 index __attribute__((unused)), void *context)
 }
 
 /* Until what stands before `offset` has come - once for each thing that is missing. */
-static __always_inline void http_order_wait(const struct weft_http_flow *flow, __s64 offset)
+static __noinline int http_order_wait(const struct weft_http_flow *flow, __s64 offset)
 {
 	struct http_order_waiting waiting = { .flow = flow, .offset = offset };
 
-	if (offset > (__s64)READ_ONCE(flow->answer_next) && !READ_ONCE(flow->early_end))
+	if (!READ_ONCE(flow->early_end))
 		bpf_loop(HTTP_ORDER_LOOKS, http_order_look, &waiting, 0);
+	return 0;
 }
 
 /* Bytes before which something is missing. */

@@ -416,8 +416,8 @@ failed:
 }
 
 /* The second lock: a meshed pod accepts a connection, which its SYN should not have survived. */
-static __always_inline int from_pod_accept(struct __sk_buff *skb, const struct packet *pkt,
-					   const struct weft_local *local)
+static __noinline int from_pod_accept(struct __sk_buff *skb, const struct packet *pkt,
+				      const struct weft_local *local)
 {
 	struct tc_verdict verdict = {
 		.src = peer_from_addr(&pkt->dst),

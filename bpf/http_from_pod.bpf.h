@@ -337,6 +337,18 @@ static __noinline int http_from_pod_denied(struct __sk_buff *skb, const struct p
 	return http_answer_return(skb, false);
 }
 
+/* The server has what stands before `acked`, and says it in a segment with so many bytes. */
+static __always_inline void http_from_pod_acked(struct weft_http_flow *flow, __s64 acked,
+						__u32 payload)
+{
+	if (acked > (__s64)flow->acked) {
+		WRITE_ONCE(flow->acked, acked);
+		WRITE_ONCE(flow->misses, 0);
+	} else if (!payload && acked == (__s64)flow->acked && !flow->misses) {
+		WRITE_ONCE(flow->misses, 1);
+	}
+}
+
 /* A TCP segment from the pod that belongs to `flow`. */
 __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 			     const struct weft_local *local, struct weft_http_flow *flow,
@@ -380,12 +392,7 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 		http_order_wait(flow, offset);
 	/* First: what is written to the other program's line before it would have to get there. */
 	taken = !body && http_flow_take(&flow->answer_busy);
-	if (acked > (__s64)flow->acked) {
-		WRITE_ONCE(flow->acked, acked);
-		WRITE_ONCE(flow->misses, 0);
-	} else if (!pkt->payload && acked == (__s64)flow->acked && !flow->misses) {
-		WRITE_ONCE(flow->misses, 1);
-	}
+	http_from_pod_acked(flow, acked, pkt->payload);
 	http_order_sent(flow, offset + pkt->payload);
 	if (body)
 		return TC_PASS;

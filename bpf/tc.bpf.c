@@ -19,6 +19,7 @@
 #include "epoch.bpf.h"
 #include "events.bpf.h"
 #include "fragment.bpf.h"
+#include "http_bulk.bpf.h"
 #include "http_from_pod.bpf.h"
 #include "http_stray.bpf.h"
 #include "http_to_pod.bpf.h"
@@ -363,7 +364,7 @@ int weft_to_pod(struct __sk_buff *skb)
 	__u32 ifindex = skb->ifindex;
 	const struct weft_local *local;
 	struct weft_addr src;
-	int flags;
+	int flags, checksum;
 
 	local = epoch_find_iface(ifindex);
 	if (!local)
@@ -376,7 +377,11 @@ int weft_to_pod(struct __sk_buff *skb)
 	}
 	if (!(local->peer.flags & WEFT_PEER_MESHED))
 		return to_pod_watch(skb);
-	return to_pod_decide(skb, local, checksum_place(skb));
+	checksum = checksum_place(skb);
+	if (local->peer.flags & WEFT_PEER_HTTP && http_bulk_may(skb) &&
+	    http_bulk_to_pod(skb, checksum))
+		return TC_PASS;
+	return to_pod_decide(skb, local, checksum);
 }
 
 /* Anti-spoofing knows no permissive mode: other pods' policies rest on it. */
@@ -538,6 +543,8 @@ int weft_from_pod(struct __sk_buff *skb)
 		if (flags >= 0 && !(flags & PACKET_TCP_SYN) && addr_is_own(local, &src) &&
 		    checksum_is_harmless(checksum, packet_peek_l4(&src), IPPROTO_TCP))
 			return TC_PASS;
+	} else if (http_bulk_may(skb) && http_bulk_from_pod(skb, local, checksum)) {
+		return TC_PASS;
 	}
 	return from_pod_decide(skb, local, checksum);
 }

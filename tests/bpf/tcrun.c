@@ -37,6 +37,8 @@ static int on_event(void *ctx, void *data, size_t size)
 	return 0;
 }
 
+bool tcrun_bulk;
+
 /* The TC programs only: other hooks have their own tests. */
 static int open_programs(struct tcrun *run)
 {
@@ -51,6 +53,8 @@ static int open_programs(struct tcrun *run)
 
 		bpf_program__set_autoload(program, tc);
 	}
+	if (tcrun_bulk)
+		run->skel->rodata->weft_http_bulk = 0;
 	return weft_bpf__load(run->skel);
 }
 

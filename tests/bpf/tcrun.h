@@ -35,6 +35,9 @@ struct tcrun {
 	__u32 forwarded_from; /* ifindex at which the next frames came in; 0 = sent by this node */
 };
 
+/* Set before the group's setup: every segment is tried by the programs' way for long transfers. */
+extern bool tcrun_bulk;
+
 /* cmocka fixtures: *state is the struct tcrun. tcrun_test_setup fills the maps afresh. */
 int tcrun_group_setup(void **state);
 int tcrun_group_teardown(void **state);

@@ -468,5 +468,6 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
+	tcrun_bulk = true;
 	return cmocka_run_group_tests(tests, play_group_setup, play_group_teardown);
 }

@@ -100,6 +100,42 @@ def made_up(factors):
                        "used": {"pods_us": 5, "agents_us": 1, "foreign_us": 1, "wall_us": 100}}
 
 
+class FakeSite:
+    """Every slice takes what it is asked to take."""
+
+    def __init__(self):
+        self.ran = []
+
+    def lane(self, name):
+        site = self
+
+        class Lane:
+            def run(self, work, seconds):
+                site.ran.append((work.name, name, seconds))
+                return {"metrics": {}, "done": {}, "used": {}}
+        return Lane()
+
+
+def test_turns():
+    """Every turn has each series once; a proxy has one in a round."""
+    site, names = FakeSite(), ("http-close-64", "bulk-up")
+    chosen = ("direct", "weft-http", "envoy-pair")
+    measured = slices.measure(site, names, chosen, 2, 3, lambda text: None)
+    warm = len(names) * len(chosen)
+    assert slices.duration(names, chosen, 2, 3) == (
+        len(measured), sum(seconds for *_, seconds in site.ran[warm:]))
+    for work, turns, seconds in (("http-close-64", 2, 3), ("bulk-up", 8, 1)):
+        for name in ("direct", "weft-http"):
+            own = [one["round"] for one in measured if (one["work"], one["series"]) == (work, name)]
+            assert own == list(range(turns))
+            assert {one[2] for one in site.ran[warm:] if one[:2] == (work, name)} == {seconds}
+        proxied = [one["round"] for one in measured
+                   if (one["work"], one["series"]) == (work, "envoy-pair")]
+        assert proxied == [0, turns // 2]
+    first = [one["series"] for one in measured if one["work"] == "bulk-up"][::2]
+    assert first[:2] == ["direct", "weft-http"]
+
+
 def test_promises_and_report():
     factors = {name: 1.0 for name in series.DEFAULT}
     factors.update({"weft-http": 1.09, "weft-http-256": 1.2, "weft-http-4": 1.1,

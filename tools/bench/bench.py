@@ -145,10 +145,9 @@ def run(settings):
     result = {"machine": report.machine(TOP, set(map(table.peer, settings["series"])) - {None}),
               "command": command, "settings": settings, "skipped": skipped}
     with place.Site(PLACEMENTS[settings["placement"]]) as site, programs.statistics(False):
-        slots = settings["rounds"] * sum(len(slices.takers(settings["series"], work))
-                                         for work in settings["works"])
-        say(f"{slots} slices of {settings['seconds']} s, about "
-            f"{slots * (settings['seconds'] + 0.1) / 60:.1f} min, then the extras")
+        slots, length = slices.duration(settings["works"], settings["series"],
+                                        settings["rounds"], settings["seconds"])
+        say(f"{slots} slices, about {(length + 0.1 * slots) / 60:.1f} min, then the extras")
         measured = slices.measure(site, settings["works"], settings["series"],
                                   settings["rounds"], settings["seconds"], say)
         site.prove_judged(measured)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import peers
+import slices
 from series import is_weft, peer, place
 from works import METRICS, WORKS
 
@@ -200,7 +201,8 @@ def render(report):
         f"Rounds: {settings['rounds']}, of {settings['seconds']} s per work and series, interleaved; "
         f"client and server on {settings['placement'].replace('-', ' ')}. Values are medians (range) of the rounds. "
         "A ratio is taken within a round against the direct slice of that round; the median of "
-        "these is shown.", "",
+        f"these is shown. Of a long transfer a round has {slices.BULK_TURNS} slices of "
+        f"{slices.BULK_SECONDS} s each, with a ratio each.", "",
         f"CPU time that went to neither pods nor agents: {100 * quiet:.1f} %"
         + (". **The machine was not quiet; repeat before believing anything below.**"
            if quiet > QUIET else "."), ""]

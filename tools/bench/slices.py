@@ -9,13 +9,17 @@ from errors import BenchError
 from works import METRICS, WORKS
 
 BASE = "direct"
+# Two slices of a long transfer differ by some 5 %, for as long as each lasts: by which CPU the
+# server happens to send. More of them, and shorter, come nearer to the truth.
+BULK_TURNS, BULK_SECONDS = 4, 1
 
 
 def measure(site, works, series, rounds, seconds, say):
     """[{"round", "work", "series", "metrics", "done", "used"}]. Each round runs every series of a
     work back to back, starting with another one each time, so that drift of the machine and the
     neighbour's cache hit all alike. Peers have their turn after direct and weft, whose small
-    differences would suffer from what comes between."""
+    differences would suffer from what comes between. In a long transfer, direct and weft have
+    several turns in a round, each of which is a "round" here."""
     lanes = {name: site.lane(name) for name in series}
     slices = []
     for name in works:
@@ -24,14 +28,39 @@ def measure(site, works, series, rounds, seconds, say):
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
         for name in works:
+            turns, length = _turns(name, seconds)
             takes = takers(series, name)
-            for group in ([one for one in takes if not table.peer(one)],
-                          [one for one in takes if table.peer(one)]):
-                shift = number % max(1, len(group))
-                for one in group[shift:] + group[:shift]:
-                    slices.append({"round": number, "work": name, "series": one,
-                                   **_run(lanes, one, name, seconds)})
+            own = [one for one in takes if not table.peer(one)]
+            peers = [one for one in takes if table.peer(one)]
+            for turn in range(number * turns, (number + 1) * turns):
+                for one in _rotated(own, turn):
+                    slices.append({"round": turn, "work": name, "series": one,
+                                   **_run(lanes, one, name, length)})
+            for one in _rotated(peers, number):
+                slices.append({"round": number * turns, "work": name, "series": one,
+                               **_run(lanes, one, name, seconds)})
     return slices
+
+
+def _turns(work, seconds):
+    """In a round: (turns, seconds of each)."""
+    return (1, seconds) if WORKS[work].kind == "http" else (BULK_TURNS, BULK_SECONDS)
+
+
+def _rotated(group, number):
+    shift = number % max(1, len(group))
+    return group[shift:] + group[:shift]
+
+
+def duration(works, series, rounds, seconds):
+    """(slices, seconds of all of them)"""
+    number, total = 0, 0
+    for work in works:
+        turns, length = _turns(work, seconds)
+        for one in takers(series, work):
+            number += 1 if table.peer(one) else turns
+            total += seconds if table.peer(one) else turns * length
+    return rounds * number, rounds * total
 
 
 def takers(series, work):

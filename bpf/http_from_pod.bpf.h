@@ -396,14 +396,14 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 	http_order_sent(flow, offset + pkt->payload);
 	if (body)
 		return TC_PASS;
-	if (!taken) {
+	if (taken)
+		http_from_pod_data(&a, offset);
+	else if (pkt->payload)
 		http_from_pod_flag(flow, WEFT_HTTP_ANSWER_LOST);
-		return TC_PASS;
-	}
-	http_from_pod_data(&a, offset);
 	if (pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_RST))
 		http_count_unanswered(flow, pkt->sport);
-	http_flow_release(&flow->answer_busy);
+	if (taken)
+		http_flow_release(&flow->answer_busy);
 	return TC_PASS;
 }
 

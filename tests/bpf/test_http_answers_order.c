@@ -97,6 +97,14 @@ static void test_busy(void **state)
 	assert_int_equal(segment(play, 0, LONG "01"), PLAY_PASSED);
 	set_busy(play, 0);
 	expect_lost(play);
+	/* Nothing is missed of a server that closes. */
+	play_again(state);
+	play_open(play);
+	play_says(play, ALLOWED);
+	set_busy(play, 1);
+	assert_int_equal(play_server(play, 0, NULL, 0, FIN), PLAY_PASSED);
+	assert_int_equal(play_requests(play, WEFT_HTTP_GET, 0), 1);
+	assert_int_equal(lost(play), 0);
 }
 
 /* The first segment of an answer comes behind the others. */

@@ -9,6 +9,8 @@
 
 #include "http_read.bpf.h"
 
+_Static_assert(WEFT_HTTP_MEMO_LEN == HTTP_WINDOW, "a memo holds what a window holds");
+
 /* May what is new in the segment, from byte `at`, be a head alone? */
 static __always_inline bool http_memo_may(const struct http_read *read, __u32 at)
 {

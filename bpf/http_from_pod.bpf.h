@@ -88,7 +88,7 @@ static __noinline bool http_from_pod_head(struct http_answering *a)
 		return false; /* the caller begins the next */
 	}
 	if (!http_count_claim(flow, number, number + 1)) {
-		a->flags |= WEFT_HTTP_ANSWER_LOST; /* the client has reset the connection */
+		a->flags |= WEFT_HTTP_ANSWER_UNTIL_CLOSE; /* the client has reset it */
 		return true;
 	}
 	if (weft_telemetry)
@@ -246,7 +246,7 @@ static __always_inline int http_from_pod_read(struct http_answering *a, __s64 of
 	read->next = flow->answer_next;
 	read->work.run = flow->answer;
 	read->work.cursor.loaded = 0;
-	if (!flow->answers_begun && !flow->answer_next)
+	if (!flow->answer_next)
 		http_from_pod_next(&read->work);
 	read->tagged = 0;
 	read->unknown = 0;

@@ -107,6 +107,20 @@ static void test_busy(void **state)
 	assert_int_equal(lost(play), 0);
 }
 
+/* Its requests are counted as unanswered: what the server says then is not lost. */
+static void test_client_has_gone(void **state)
+{
+	struct play *play = play_require(state);
+
+	play_open(play);
+	play_says(play, ALLOWED);
+	assert_int_equal(play_client(play, play->said, NULL, 0, RST), PLAY_PASSED);
+	assert_int_equal(segment(play, 0, OK), PLAY_PASSED);
+	assert_int_equal(play_requests(play, ANY, ANY), 1);
+	assert_int_equal(play_requests(play, WEFT_HTTP_GET, 0), 1);
+	assert_int_equal(lost(play), 0);
+}
+
 /* The first segment of an answer comes behind the others. */
 static void test_head_is_late(void **state)
 {
@@ -197,9 +211,9 @@ static void test_never_seen(void **state)
 
 static const struct CMUnitTest tests[] = {
 	PLAY_TESTS(test_nothing_to_read),   PLAY_TESTS(test_busy),
-	PLAY_TESTS(test_head_is_late),	    PLAY_TESTS(test_next_head_is_late),
-	PLAY_TESTS(test_late_and_together), PLAY_TESTS(test_early_is_lost),
-	PLAY_TESTS(test_never_seen),
+	PLAY_TESTS(test_client_has_gone),   PLAY_TESTS(test_head_is_late),
+	PLAY_TESTS(test_next_head_is_late), PLAY_TESTS(test_late_and_together),
+	PLAY_TESTS(test_early_is_lost),	    PLAY_TESTS(test_never_seen),
 };
 
 int main(void)

@@ -20,7 +20,7 @@
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
 enum http_flow_number {
-	/* looks at a flow that another CPU has: some 200 us, should it be interrupted */
+	/* looks at a flow that another CPU has: some 150 us, should it be interrupted */
 	HTTP_FLOW_PATIENCE = 1 << 14,
 	HTTP_FLOW_WINDOW = 1 << 30, /* no receive window is larger (RFC 7323, 2.3) */
 	HTTP_FLOW_TO_POD = 0,	    /* element of weft_scratch */

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark's own parts: its rules, the peers' files, what ends a run. Nothing is measured."""
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
 import conftest  # noqa: F401 - puts tools/ on the path
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/bench"))
+import accounting  # noqa: E402
 import peers  # noqa: E402
 import promises  # noqa: E402
 import report  # noqa: E402
@@ -45,6 +48,15 @@ def test_rules_are_as_many_as_promised():
     assert len(rules.TEN) == 10 and len(rules.FOUR) == 4 and len(rules.many()) == 256
     assert sum(rule.is_regex for rule in rules.TEN) == 5
     assert sum(len(rule.headers) for rule in rules.TEN) == 2
+
+
+def test_busy_is_what_is_not_idle():
+    cpus, began, busy = os.cpu_count(), time.monotonic(), accounting.busy_us()
+    worked = time.thread_time() + 0.2
+    while time.thread_time() < worked:
+        pass
+    used, passed = accounting.busy_us() - busy, (time.monotonic() - began) * 1e6
+    assert 200_000 - 2 * cpus * accounting.TICK_US < used < cpus * (passed + 2 * accounting.TICK_US)
 
 
 CHECKS = {"nginx": ["nginx", "-t", "-q", "-p", "{0}", "-c", "{0}/nginx-{1}.conf"],
@@ -146,7 +158,7 @@ def test_promises_and_report():
               "command": "make bench", "results": slices.results(measured),
               "settings": {"rounds": 2, "seconds": 1, "placement": "two-nodes",
                            "series": list(factors)},
-              "cross_check": slices.cross_check(measured), "foreign_cpu_share": 0.0,
+              "cross_check": slices.cross_check(measured), "foreign_cpu_share": 0.0, "awake": True,
               "programs": [{"name": f"weft_{name}", "instructions": 10, "runs": 5,
                             "verified_instructions": None, "ns_per_run": 100.0,
                             "works": {"http-close-1/weft-l4": {

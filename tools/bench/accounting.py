@@ -8,12 +8,32 @@ TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 def busy_us():
-    """CPU time the machine spent on anything, softirq included. `user` and `nice` hold guest time
-    already; steal is not ours."""
+    """CPU time the machine spent on anything, softirq included, counted from any moment. It is what
+    is left of the time beside idleness, which the kernel measures: what it says of user and system
+    is a guess by its tick, which hardly sees what works for less than that, and often. Steal is not
+    ours."""
     with open("/proc/stat", encoding="ascii") as file:
-        words = file.readline().split()
-    user, nice, system, _idle, _iowait, irq, softirq = map(int, words[1:8])
-    return (user + nice + system + irq + softirq) * TICK_US
+        lines = [line.split() for line in file if line.startswith("cpu")]
+    idle, iowait, _irq, _softirq, steal = map(int, lines[0][4:9])
+    cpus = len(lines) - 1
+    return cpus * time.monotonic_ns() // 1000 - (idle + iowait + steal) * TICK_US
+
+
+@contextlib.contextmanager
+def awake():
+    """While it lasts, CPUs without work do not sleep (PM QoS; it ends with the process). To wake one
+    is work of whoever does it, in a VM an exit to the hypervisor, and how often that happens depends
+    on which of two ends is a little faster than the other. True, or False: the kernel lacks it."""
+    try:
+        qos = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        os.write(qos, bytes(4))  # microseconds to wake up
+        yield True
+    finally:
+        os.close(qos)
 
 
 def _softirq_threads():
@@ -59,7 +79,8 @@ class Meter:
 
     def stop(self):
         """What was used since start(): "busy_us", "wall_us", "softirq_threads_us", one entry per
-        group, and "foreign_us", which is the rest: work that is none of ours."""
+        group, and "foreign_us", which is the rest: work that is none of ours, and what interrupts
+        do while a CPU has no process to run."""
         used = {name: value - self._begin[name] for name, value in self._read().items()}
         own = used["softirq_threads_us"] + sum(used[name] for name in self._groups)
         used["foreign_us"] = max(0, used["busy_us"] - own)

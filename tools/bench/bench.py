@@ -16,6 +16,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+import accounting  # noqa: E402
 import heads  # noqa: E402
 import peers  # noqa: E402
 import place  # noqa: E402
@@ -144,7 +145,8 @@ def run(settings):
     skipped = leave_out_missing(settings)
     result = {"machine": report.machine(TOP, set(map(table.peer, settings["series"])) - {None}),
               "command": command, "settings": settings, "skipped": skipped}
-    with place.Site(PLACEMENTS[settings["placement"]]) as site, programs.statistics(False):
+    with place.Site(PLACEMENTS[settings["placement"]]) as site, programs.statistics(False), \
+            accounting.awake() as result["awake"]:
         slots, length = slices.duration(settings["works"], settings["series"],
                                         settings["rounds"], settings["seconds"])
         say(f"{slots} slices, about {(length + 0.1 * slots) / 60:.1f} min, then the extras")

@@ -107,6 +107,15 @@ void wish_add_entry(struct wish *wish, uint32_t src_identity, uint16_t port, uin
 	};
 }
 
+void wish_add_rules(struct wish *wish, uint32_t dest, unsigned int first, unsigned int count)
+{
+	unsigned int i;
+
+	wish_add_dest(wish, dest);
+	for (i = 0; i < count; i++)
+		wish_add_entry(wish, 1000 + first + i, 80, WEFT_POLICY_ALLOW);
+}
+
 void wish_add_http_entry(struct wish *wish, uint32_t src_identity, uint16_t port, uint32_t mask)
 {
 	struct desired_dest *dest = &wish->desired.dests[wish->desired.dest_count - 1];

@@ -29,6 +29,8 @@ struct wish *wish_random(unsigned int *seed);
 /* Appends; entries and destinations in their order. */
 void wish_add_dest(struct wish *wish, uint32_t identity);
 void wish_add_entry(struct wish *wish, uint32_t src_identity, uint16_t port, uint8_t action);
+/* A destination that `count` sources may call, from number `first` on. */
+void wish_add_rules(struct wish *wish, uint32_t dest, unsigned int first, unsigned int count);
 /* A program for the last destination: `size` bytes (rounded up), other ones for other seeds. */
 void wish_add_program(struct wish *wish, uint32_t size, unsigned int seed);
 void wish_add_http_entry(struct wish *wish, uint32_t src_identity, uint16_t port, uint32_t mask);

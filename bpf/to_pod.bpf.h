@@ -38,16 +38,23 @@ static __always_inline int to_pod_reject(struct __sk_buff *skb, const struct pac
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
-/* The end of every judgement towards the pod: reports it and does what it says. */
-static __noinline int to_pod_conclude(struct __sk_buff *skb, const struct packet *pkt,
-				      const struct weft_local *local, struct tc_verdict *verdict)
+/* Completes and reports a verdict. Does it deny? */
+static __always_inline bool to_pod_denies(const struct packet *pkt, const struct weft_local *local,
+					  struct tc_verdict *verdict)
 {
 	verdict->dst = local->peer;
 	verdict->action = policy_action(local->peer.flags, verdict->reason);
 	verdict->hook = WEFT_HOOK_TO_POD;
 	verdict->direction = WEFT_DIRECTION_INBOUND;
 	tc_report(pkt, verdict);
-	if (verdict->action != WEFT_VERDICT_DENY)
+	return verdict->action == WEFT_VERDICT_DENY;
+}
+
+/* The end of every judgement towards the pod: reports it and does what it says. */
+static __noinline int to_pod_conclude(struct __sk_buff *skb, const struct packet *pkt,
+				      const struct weft_local *local, struct tc_verdict *verdict)
+{
+	if (!to_pod_denies(pkt, local, verdict))
 		return TC_PASS;
 	return verdict->answer ? to_pod_reject(skb, pkt, local) : TC_DROP;
 }
@@ -56,14 +63,7 @@ static __noinline int to_pod_conclude(struct __sk_buff *skb, const struct packet
 static __noinline int to_pod_cut(struct __sk_buff *skb, const struct packet *pkt,
 				 const struct weft_local *local, struct tc_verdict *verdict)
 {
-	verdict->dst = local->peer;
-	verdict->action = policy_action(local->peer.flags, verdict->reason);
-	verdict->hook = WEFT_HOOK_TO_POD;
-	verdict->direction = WEFT_DIRECTION_INBOUND;
-	tc_report(pkt, verdict);
-	if (verdict->action != WEFT_VERDICT_DENY)
-		return TC_PASS;
-	if (pkt->tcp_flags & PACKET_TCP_RST)
+	if (!to_pod_denies(pkt, local, verdict) || pkt->tcp_flags & PACKET_TCP_RST)
 		return TC_PASS;
 	return http_answer_end(skb, pkt, 0) ? TC_DROP : TC_PASS;
 }

@@ -41,12 +41,13 @@ static __noinline int epoch_copy_iface(struct weft_iface_copy *copy, __u32 ifind
 		return -1;
 	copy->ifindex = ifindex;
 	copy->local = *local;
+	copy->transfer.at = 0;
 	copy->epoch = epoch;
 	return 0;
 }
 
-/* The pod of an interface. NULL: none. */
-static __always_inline const struct weft_local *epoch_find_iface(__u32 ifindex)
+/* The interface of a pod. NULL: none. */
+static __always_inline struct weft_iface_copy *epoch_find_iface(__u32 ifindex)
 {
 	__u32 index = ifindex & (WEFT_IFACE_COPIES - 1);
 	struct weft_iface_copy *copy;
@@ -55,8 +56,8 @@ static __always_inline const struct weft_local *epoch_find_iface(__u32 ifindex)
 	if (!copy)
 		return NULL;
 	if (copy->ifindex == ifindex && epoch_stands(copy->epoch))
-		return &copy->local;
-	return epoch_copy_iface(copy, ifindex) ? NULL : &copy->local;
+		return copy;
+	return epoch_copy_iface(copy, ifindex) ? NULL : copy;
 }
 
 #endif /* WEFT_EPOCH_BPF_H */

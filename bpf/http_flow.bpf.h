@@ -27,7 +27,7 @@ enum http_flow_number {
 	HTTP_FLOW_FROM_POD = 1,
 };
 
-static __always_inline struct weft_http_flow *http_flow_find(const struct packet *pkt, bool to_pod)
+static __always_inline struct weft_http_key http_flow_key(const struct packet *pkt, bool to_pod)
 {
 	struct weft_http_key key = {
 		.pod = to_pod ? pkt->dst : pkt->src,
@@ -36,7 +36,33 @@ static __always_inline struct weft_http_flow *http_flow_find(const struct packet
 		.peer_port = to_pod ? pkt->sport : pkt->dport,
 	};
 
+	return key;
+}
+
+static __always_inline struct weft_http_flow *http_flow_find(const struct packet *pkt, bool to_pod)
+{
+	struct weft_http_key key = http_flow_key(pkt, to_pod);
+
 	return bpf_map_lookup_elem(&weft_http_flow, &key);
+}
+
+/* Of a connection, by the client's port. */
+static __always_inline __u32 *http_flow_epoch(__u16 port)
+{
+	__u32 index = port % WEFT_HTTP_EPOCHS;
+
+	return bpf_map_lookup_elem(&weft_http_epoch, &index);
+}
+
+/* What was kept of it is void: whatever stands before this is seen by who looks again. */
+static __always_inline void http_flow_turn(__u16 port)
+{
+	__u32 *epoch = http_flow_epoch(port), order;
+
+	if (!epoch)
+		return;
+	order = __sync_fetch_and_add(epoch, 1);
+	barrier_var(order); /* without a result it would have none */
 }
 
 /* A SYN that may go on to the pod. 0 or negative. */
@@ -44,12 +70,7 @@ static __noinline int http_flow_open(const struct packet *pkt, const struct weft
 				     const struct weft_peer *src)
 {
 	static const struct weft_http_flow fresh;
-	struct weft_http_key key = {
-		.pod = pkt->dst,
-		.peer = pkt->src,
-		.pod_port = pkt->dport,
-		.peer_port = pkt->sport,
-	};
+	struct weft_http_key key = http_flow_key(pkt, true);
 	struct weft_http_flow *flow;
 
 	flow = bpf_map_lookup_elem(&weft_http_flow, &key);
@@ -115,7 +136,7 @@ static __noinline int http_flow_begin(struct weft_http_flow *flow, const struct 
 	flow->early_end = 0;
 	flow->misses = 0;
 	__builtin_memset(&flow->answer, 0, sizeof(flow->answer));
-	barrier();
+	http_flow_turn(pkt->dport); /* before anything is read */
 	flow->phase = WEFT_HTTP_PHASE_READ;
 	return 0;
 }
@@ -123,13 +144,9 @@ static __noinline int http_flow_begin(struct weft_http_flow *flow, const struct 
 /* The pod accepts a connection that need not be judged; one with these ends was, long ago. */
 static __noinline int http_flow_forget(const struct packet *pkt)
 {
-	struct weft_http_key key = {
-		.pod = pkt->src,
-		.peer = pkt->dst,
-		.pod_port = pkt->sport,
-		.peer_port = pkt->dport,
-	};
+	struct weft_http_key key = http_flow_key(pkt, false);
 
+	http_flow_turn(pkt->dport);
 	return bpf_map_delete_elem(&weft_http_flow, &key);
 }
 

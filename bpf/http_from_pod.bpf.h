@@ -382,6 +382,7 @@ __noinline int http_from_pod(struct __sk_buff *skb, const struct packet *pkt,
 		    !(local->peer.flags & WEFT_PEER_PERMISSIVE)) {
 			flow->denied_reason = WEFT_REASON_HTTP_STATE_LOST;
 			flow->phase = WEFT_HTTP_PHASE_DENIED;
+			http_flow_turn(pkt->dport);
 			return http_from_pod_denied(skb, pkt);
 		}
 	}

@@ -86,6 +86,7 @@ static __noinline int http_to_pod_end(struct http_reading *r, bool forbidden)
 	flow->forbidden_seq = r->pkt->ack_seq;
 	flow->forbidden_head = length == HTTP_ANSWER_HEAD_LEN;
 	flow->phase = WEFT_HTTP_PHASE_DENIED;
+	http_flow_turn(r->pkt->sport);
 	return http_answer_end(r->skb, r->pkt, length);
 }
 

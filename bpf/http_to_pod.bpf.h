@@ -28,6 +28,15 @@ static __always_inline enum http_outcome http_to_pod_give_up(struct http_reading
 	return HTTP_PASS;
 }
 
+/* Where the segment stands, by what the server was last known to have: with flow->busy. */
+static __always_inline __s64 http_to_pod_offset(const struct weft_http_flow *flow,
+						const struct packet *pkt)
+{
+	__u64 seen = flow->acked_seen;
+
+	return (__s64)seen + (__s32)(pkt->seq - (flow->client_isn + 1 + (__u32)seen));
+}
+
 /*
  * Nothing but bytes of a body, which was judged with its head: they pass whatever they are, and
  * what the server has acknowledged need not be known, which would have to come from another CPU.
@@ -37,12 +46,11 @@ static __always_inline enum http_outcome http_to_pod_give_up(struct http_reading
 static __always_inline bool http_to_pod_is_body(const struct weft_http_flow *flow,
 						const struct packet *pkt)
 {
-	__u64 seen = flow->acked_seen;
-	__s64 offset = (__s64)seen + (__s32)(pkt->seq - (flow->client_isn + 1 + (__u32)seen));
+	__s64 offset = http_to_pod_offset(flow, pkt);
 	__u64 end = offset + pkt->payload;
 
 	return offset >= (__s64)flow->body_start && end <= flow->next &&
-	       end <= seen + HTTP_FLOW_WINDOW && flow->phase == WEFT_HTTP_PHASE_READ &&
+	       end <= flow->acked_seen + HTTP_FLOW_WINDOW && flow->phase == WEFT_HTTP_PHASE_READ &&
 	       !(pkt->tcp_flags & (PACKET_TCP_FIN | PACKET_TCP_URG));
 }
 

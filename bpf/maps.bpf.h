@@ -250,6 +250,15 @@ struct {
 	__type(value, struct weft_http_flow);
 } weft_http_flow SEC(".maps") __weak;
 
+/* What is kept of connections in weft_http_flow holds while this stands still. Writer and reader:
+ * TC. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEFT_HTTP_EPOCHS);
+	__type(key, __u32);
+	__type(value, __u32);
+} weft_http_epoch SEC(".maps") __weak;
+
 /*
  * What has no room in weft_http_flow of what is remembered of unacknowledged bytes. Writer and
  * reader: TC. Full: the longest unused go; a copy of those bytes cannot be told any more.

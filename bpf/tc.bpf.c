@@ -27,12 +27,14 @@ int weft_to_pod(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
 	const struct weft_local *local;
+	struct weft_iface_copy *iface;
 	struct weft_addr src;
 	int flags, checksum;
 
-	local = epoch_find_iface(ifindex);
-	if (!local)
+	iface = epoch_find_iface(ifindex);
+	if (!iface)
 		return TC_PASS;
+	local = &iface->local;
 	/* Segments of open connections are read only where HTTP rules may judge them. */
 	if (!(local->peer.flags & WEFT_PEER_HTTP)) {
 		flags = packet_peek_tcp(skb, &src);
@@ -42,8 +44,8 @@ int weft_to_pod(struct __sk_buff *skb)
 	if (!(local->peer.flags & WEFT_PEER_MESHED))
 		return to_pod_watch(skb);
 	checksum = checksum_place(skb);
-	if (local->peer.flags & WEFT_PEER_HTTP && http_bulk_may(skb) &&
-	    http_bulk_to_pod(skb, checksum))
+	if (local->peer.flags & WEFT_PEER_HTTP && http_bulk_may(skb, iface) &&
+	    http_bulk_passed(skb, iface, http_bulk_to_pod(skb, iface, checksum)))
 		return TC_PASS;
 	return to_pod_decide(skb, local, checksum);
 }
@@ -53,6 +55,7 @@ int weft_from_pod(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
 	const struct weft_local *local;
+	struct weft_iface_copy *iface;
 	struct weft_addr src;
 	int flags, checksum;
 
@@ -61,16 +64,18 @@ int weft_from_pod(struct __sk_buff *skb)
 		skb->mark = 0;
 		return TC_PASS;
 	}
-	local = epoch_find_iface(ifindex);
-	if (!local)
+	iface = epoch_find_iface(ifindex);
+	if (!iface)
 		return TC_PASS;
+	local = &iface->local;
 	checksum = checksum_place(skb);
 	if (!(local->peer.flags & WEFT_PEER_HTTP)) {
 		flags = packet_peek_tcp(skb, &src);
 		if (flags >= 0 && !(flags & PACKET_TCP_SYN) && addr_is_own(local, &src) &&
 		    checksum_is_harmless(checksum, packet_peek_l4(&src), IPPROTO_TCP))
 			return TC_PASS;
-	} else if (http_bulk_may(skb) && http_bulk_from_pod(skb, local, checksum)) {
+	} else if (http_bulk_may(skb, iface) &&
+		   http_bulk_passed(skb, iface, http_bulk_from_pod(skb, iface, checksum))) {
 		return TC_PASS;
 	}
 	return from_pod_decide(skb, local, checksum);

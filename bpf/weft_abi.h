@@ -169,7 +169,8 @@ struct weft_iface_copy {
 	__u64 epoch; /* 0 = nothing here */
 	__u32 ifindex;
 	struct weft_local local;
-	__u32 pad;
+	__u32 bulk; /* 1: the last long frame was of a body, so the next one may be */
+	struct weft_http_transfer transfer;
 };
 
 /*
@@ -513,7 +514,7 @@ WEFT_ASSERT_SIZE(weft_peer, 12);
 WEFT_ASSERT_SIZE(weft_local, 48);
 WEFT_ASSERT_SIZE(weft_dest, 16);
 WEFT_ASSERT_SIZE(weft_policy_key, 16);
-WEFT_ASSERT_SIZE(weft_iface_copy, 64);
+WEFT_ASSERT_SIZE(weft_iface_copy, 128);
 WEFT_ASSERT_SIZE(weft_policy, 8);
 WEFT_ASSERT_SIZE(weft_service_key, 20);
 WEFT_ASSERT_SIZE(weft_service, 24);
@@ -545,6 +546,7 @@ WEFT_ASSERT_SIZE(weft_http_program, 2328);
 WEFT_ASSERT_SIZE(weft_http_run, 32);
 WEFT_ASSERT_SIZE(weft_http_claim, 104);
 WEFT_ASSERT_SIZE(weft_http_key, 36);
+WEFT_ASSERT_SIZE(weft_http_transfer, 64);
 WEFT_ASSERT_SIZE(weft_http_flow, 1000);
 WEFT_ASSERT_SIZE(weft_http_more, 4120);
 WEFT_ASSERT_SIZE(weft_http_memo, 32);

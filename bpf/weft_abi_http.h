@@ -284,6 +284,32 @@ struct weft_http_key {
 };
 
 /*
+ * weft_http_epoch: element peer_port % WEFT_HTTP_EPOCHS counts the connections that have begun and
+ * those that were refused.
+ */
+enum { WEFT_HTTP_EPOCHS = 64 };
+
+enum weft_http_transfer_flag {
+	WEFT_HTTP_TRANSFER_BODY = 1,   /* the numbers are those of one body */
+	WEFT_HTTP_TRANSFER_ACKED = 2,  /* an acknowledgement of them is noted in weft_http_flow */
+	WEFT_HTTP_TRANSFER_ANSWER = 4, /* they are the server's */
+};
+
+/*
+ * The long body that is on its way towards a pod or from it, in weft_iface_copy: what has these
+ * sequence numbers, in this connection and this tick of the kernel's clock, is part of it.
+ */
+struct weft_http_transfer {
+	__u64 at; /* jiffies; 0 = nothing here */
+	struct weft_http_key key;
+	__u32 epoch; /* of weft_http_epoch, + 1 */
+	__u32 seq;
+	__u32 length; /* bytes from there */
+	__u32 ack;    /* what segments with these bytes acknowledge */
+	__u32 flags;  /* enum weft_http_transfer_flag */
+};
+
+/*
  * Stream offsets are 64 bit and count from the first byte behind the SYN. The program towards
  * the pod writes what concerns the client's bytes, the one towards the client the rest - on
  * another CPU as often as not, and cache lines that wander cost more than the reading. So what one

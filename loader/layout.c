@@ -42,6 +42,7 @@ static const struct layout layouts[MAP_ID_COUNT] = {
 	HASH(MAP_NAME, weft_name, struct weft_name_key, struct weft_name),
 	ARRAY(MAP_HTTP, weft_http, struct weft_http_arena, false),
 	LRU(MAP_HTTP_FLOW, weft_http_flow, struct weft_http_key, struct weft_http_flow),
+	ARRAY(MAP_HTTP_EPOCH, weft_http_epoch, __u32, false),
 	LRU(MAP_HTTP_MORE, weft_http_more, struct weft_http_more_key, struct weft_http_more),
 	PERCPU(MAP_REQUEST, weft_request, struct weft_request_key, struct weft_request),
 	PERCPU(MAP_LATENCY, weft_latency, struct weft_latency_key, struct weft_latency),

@@ -160,6 +160,7 @@ void play_rules(struct play *play, enum play_program program)
 	program_at(play, program)->generation = generation;
 	update(play->run->skel->maps.weft_policy, &key, &policy);
 	update(play->run->skel->maps.weft_dest, &identity, &dest);
+	tcrun_touch(play->run);
 }
 
 void play_withdraw(struct play *play, enum play_program program)

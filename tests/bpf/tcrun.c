@@ -39,6 +39,16 @@ static int on_event(void *ctx, void *data, size_t size)
 
 bool tcrun_bulk;
 
+/* No tick is long enough to send 4 GiB and go on on another CPU, but tests only say they do. */
+static int stay_here(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	return sched_setaffinity(0, sizeof(here), &here);
+}
+
 /* The TC programs only: other hooks have their own tests. */
 static int open_programs(struct tcrun *run)
 {
@@ -66,6 +76,8 @@ int tcrun_group_setup(void **state)
 	if (!run)
 		return -1;
 	libbpf_set_print(quiet);
+	if (tcrun_bulk && stay_here())
+		return -1;
 	/* Lost with the process: redirected clones must not reach anybody's interface. */
 	err = unshare(CLONE_NEWNET) ? -errno : open_programs(run);
 	if (err == -EPERM) {
@@ -122,6 +134,17 @@ static void update(struct bpf_map *map, const void *key, const void *value)
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY), 0);
 }
 
+void tcrun_touch(struct tcrun *run)
+{
+	static __u64 epoch;
+	__u32 zero = 0;
+
+	if (!tcrun_bulk)
+		return;
+	epoch++;
+	update(run->skel->maps.weft_epoch, &zero, &epoch);
+}
+
 static void clear(struct bpf_map *map)
 {
 	__u8 key[256];
@@ -140,6 +163,7 @@ static void set_peer(struct tcrun *run, enum frames_host host, __u32 identity, _
 		addr = tcrun_addr(host, family);
 		update(run->skel->maps.weft_ident, &addr, &peer);
 	}
+	tcrun_touch(run);
 }
 
 void tcrun_set_rival(struct tcrun *run, __u32 flags)
@@ -160,11 +184,13 @@ void tcrun_set_pod(struct tcrun *run, __u32 flags, bool published)
 		set_peer(run, POD, POD_IDENTITY, POD_WORKLOAD, flags);
 	}
 	update(run->skel->maps.weft_iface, &ifindex, &local);
+	tcrun_touch(run);
 }
 
 void tcrun_drop_pod(struct tcrun *run)
 {
 	clear(run->skel->maps.weft_iface);
+	tcrun_touch(run);
 }
 
 static struct weft_policy_key rule_key(__u32 src_identity, __u8 proto, __u16 port)
@@ -185,6 +211,7 @@ void tcrun_set_rule(struct tcrun *run, __u32 src_identity, __u8 proto, __u16 por
 	struct weft_policy policy = { .action = action };
 
 	update(run->skel->maps.weft_policy, &key, &policy);
+	tcrun_touch(run);
 }
 
 void tcrun_drop_rule(struct tcrun *run, __u32 src_identity, __u8 proto, __u16 port)
@@ -192,6 +219,7 @@ void tcrun_drop_rule(struct tcrun *run, __u32 src_identity, __u8 proto, __u16 po
 	struct weft_policy_key key = rule_key(src_identity, proto, port);
 
 	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(run->skel->maps.weft_policy), &key), 0);
+	tcrun_touch(run);
 }
 
 int tcrun_test_setup(void **state)

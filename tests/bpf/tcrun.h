@@ -35,8 +35,15 @@ struct tcrun {
 	__u32 forwarded_from; /* ifindex at which the next frames came in; 0 = sent by this node */
 };
 
-/* Set before the group's setup: every segment is tried by the programs' way for long transfers. */
+/*
+ * Set before the group's setup: every segment is tried by the programs' way for long transfers, and
+ * weft_epoch is counted, as an agent does it. Otherwise it is 0, and nothing is kept of the maps
+ * that it counts.
+ */
 extern bool tcrun_bulk;
+
+/* One of those maps was changed; what is in this header does it by itself. */
+void tcrun_touch(struct tcrun *run);
 
 /* cmocka fixtures: *state is the struct tcrun. tcrun_test_setup fills the maps afresh. */
 int tcrun_group_setup(void **state);

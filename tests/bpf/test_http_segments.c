@@ -268,6 +268,7 @@ static void set_nsid(struct play *play, __s32 nsid)
 	assert_int_equal(bpf_map_lookup_elem(fd, &ifindex, &local), 0);
 	local.nsid = nsid;
 	assert_int_equal(bpf_map_update_elem(fd, &ifindex, &local, BPF_ANY), 0);
+	tcrun_touch(play->run);
 }
 
 static void test_stray(void **state)
